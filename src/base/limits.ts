@@ -1,0 +1,60 @@
+/** The constants of the format: sizes, counts and bounds. Source: format-spec/warp-archive.md §4–§12. */
+
+export const KIB = 1024
+export const MIB = 1024 * KIB
+export const GIB = 1024 * MIB
+export const TIB = 1024 * GIB
+
+// §5.1, §5.2
+export const HEADER_BYTES = 256
+export const SLOT_BYTES = 96
+export const MAX_SLOTS = 64
+export const MAX_PASSPHRASE_SLOTS = 8
+export const ARGON2_MAX_ITERATIONS = 16
+export const ARGON2_MIN_MEMORY_KIB = 8
+export const ARGON2_MAX_MEMORY_KIB = 1_048_576
+export const ARGON2_MAX_TOTAL_KIB = 16_777_216
+
+// §5.3
+export const BLOCK_HEADER_BYTES = 64
+export const TAG_BYTES = 16
+export const CHECKSUM_BYTES = 16
+export const ARCHIVE_ID_BYTES = 16
+export const KEY_BYTES = 32
+export const ID_BYTES = 32
+export const FOOTER_BODY_BYTES = 232
+export const FOOTER_BLOCK_BYTES = BLOCK_HEADER_BYTES + FOOTER_BODY_BYTES + TAG_BYTES
+export const MAX_FRAME_BYTES = 16 * MIB
+export const MAX_PAGE_BYTES = 4 * MIB
+/** §5.4: frames between two pages, bytes before compression. */
+export const MAX_FRAMES_BETWEEN_PAGES_BYTES = 128 * MIB
+
+// §4
+export const MIN_AVERAGE_BYTES = 4 * KIB
+export const MAX_AVERAGE_BYTES = 4 * MIB
+export const HOLE_ALIGN_BYTES = 4 * KIB
+export const HOLE_MIN_BYTES = 64 * KIB
+
+// §7
+export const LZ4_PART_BYTES = 64 * KIB
+
+// §8
+export const PAGE_CLOSE_CONTENT_BYTES = 1 * MIB
+export const PAGE_CLOSE_LOGICAL_BYTES = 64 * MIB
+export const PAGE_CLOSE_ENTRIES = 8192
+export const MAX_PATH_BYTES = 4096
+export const MAX_NAME_BYTES = 255
+export const MAX_TARGET_BYTES = 4095
+export const MAX_XATTRS = 1024
+export const MAX_XATTR_VALUE_BYTES = 64 * KIB
+export const MAX_XATTR_TOTAL_BYTES = 256 * KIB
+export const MAX_OWNER_NAME_BYTES = 255
+
+// §9
+export const INDEX_FAN_OUT = 128
+export const MAX_LEVEL = 8
+
+/** Plaintext that a writer puts into a frame before it starts the next. */
+export const FRAME_TARGET_BYTES = 4 * MIB
+/** Input that an engine works on at once. */
+export const BATCH_BYTES = 32 * MIB
