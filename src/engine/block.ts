@@ -1,0 +1,132 @@
+/**
+ * Seals and opens whole blocks: block header, codec, encryption, tag.
+ * Source: format-spec/warp-archive.md §5.3, §7.
+ */
+import { WarpError } from '../base/errors.ts'
+import { BLOCK_HEADER_BYTES, KEY_BYTES, TAG_BYTES } from '../base/limits.ts'
+import { nonceOf, openInto, sealInto } from '../codec/aead.ts'
+import { hash } from '../codec/blake3.ts'
+import { looksIncompressible } from '../codec/entropy.ts'
+import * as lz4 from '../codec/lz4.ts'
+import * as zstd from '../codec/zstd.ts'
+import { CODEC, readBlockHeader, writeBlockHeader, type BlockHeader } from '../format/block.ts'
+
+export type Compression = 'auto' | 'zstd' | 'lz4' | 'none'
+
+/** What the blocks of one archive have in common. Safe to send to a worker. */
+export interface Sealing {
+  archiveId: Uint8Array
+  /** null: not encrypted */
+  sealingKey: Uint8Array | null
+}
+
+/** Bytes that a block adds to its payload. */
+export const BLOCK_OVERHEAD_BYTES = BLOCK_HEADER_BYTES + TAG_BYTES
+
+/** @returns the codec that was used and the encoded bytes; those of `plain` itself where nothing is gained */
+function encode(plain: Uint8Array, compression: Compression, level: number): [number, Uint8Array] {
+  if (compression === 'none' || plain.length === 0) return [CODEC.store, plain]
+  if (compression === 'auto' && looksIncompressible(plain)) return [CODEC.store, plain]
+  const codec = compression === 'lz4' ? CODEC.lz4 : CODEC.zstd
+  const encoded = codec === CODEC.lz4 ? lz4.encode(plain) : zstd.compress(plain, level)
+  return encoded.length < plain.length ? [codec, encoded] : [CODEC.store, plain]
+}
+
+/**
+ * Writes one block to `out`.
+ * @param out at least plain.length + BLOCK_OVERHEAD_BYTES bytes; must not overlap `plain`
+ * @returns bytes written
+ */
+export function sealBlock(
+  sealing: Sealing,
+  block: { kind: number; ordinal: number; compression: Compression; level: number },
+  plain: Uint8Array,
+  out: Uint8Array,
+): number {
+  const [codec, encoded] = encode(plain, block.compression, block.level)
+  const header = out.subarray(0, BLOCK_HEADER_BYTES)
+  writeBlockHeader(
+    header,
+    {
+      archiveId: sealing.archiveId,
+      ordinal: block.ordinal,
+      kind: block.kind,
+      codec,
+      plainLength: plain.length,
+      storedLength: encoded.length,
+    },
+    hash,
+  )
+  const end = BLOCK_HEADER_BYTES + encoded.length
+  const payload = out.subarray(BLOCK_HEADER_BYTES, end)
+  const tag = out.subarray(end, end + TAG_BYTES)
+  if (sealing.sealingKey) {
+    sealInto(sealing.sealingKey, nonceOf(block.ordinal), header, encoded, payload, tag)
+  } else {
+    payload.set(encoded)
+    tag.set(hash(out.subarray(0, end)).subarray(0, TAG_BYTES))
+  }
+  return end + TAG_BYTES
+}
+
+/** Reads a block header and holds it against the archive that it must belong to. */
+export function readBlockHeaderOf(
+  sealing: Sealing,
+  bytes: Uint8Array,
+  offset: number,
+  expected: { kind?: number; ordinal?: number } = {},
+): BlockHeader {
+  let header: BlockHeader
+  try {
+    header = readBlockHeader(bytes, hash)
+  } catch (error) {
+    if (error instanceof WarpError) throw new WarpError(error.code, error.message, { ...error, offset })
+    throw error
+  }
+  if (Buffer.compare(header.archiveId, sealing.archiveId) !== 0) {
+    throw new WarpError('ERR_WARP_MALFORMED', 'a block belongs to another archive', { offset })
+  }
+  if (expected.kind !== undefined && header.kind !== expected.kind) {
+    throw new WarpError('ERR_WARP_MALFORMED', 'a block is of another kind than its place demands', { offset })
+  }
+  if (expected.ordinal !== undefined && header.ordinal !== expected.ordinal) {
+    throw new WarpError('ERR_WARP_MALFORMED', 'a block is out of order', { offset })
+  }
+  return header
+}
+
+/**
+ * Checks the tag of a block and gives its plaintext.
+ * @param bytes the whole block; decrypted in place
+ * @param offset of the block in the archive, for messages
+ * @throws {WarpError} ERR_WARP_BLOCK_DAMAGED: tag wrong or payload not decodable
+ */
+export function openBlock(sealing: Sealing, header: BlockHeader, bytes: Uint8Array, offset: number): Uint8Array {
+  const end = BLOCK_HEADER_BYTES + header.storedLength
+  const payload = bytes.subarray(BLOCK_HEADER_BYTES, end)
+  const tag = bytes.subarray(end, end + TAG_BYTES)
+  if (sealing.sealingKey) {
+    const aad = bytes.subarray(0, BLOCK_HEADER_BYTES)
+    if (!openInto(sealing.sealingKey, nonceOf(header.ordinal), aad, payload, tag, payload)) {
+      throw new WarpError('ERR_WARP_BLOCK_DAMAGED', 'a block was altered', { offset })
+    }
+  } else if (Buffer.compare(hash(bytes.subarray(0, end)).subarray(0, TAG_BYTES), tag) !== 0) {
+    throw new WarpError('ERR_WARP_BLOCK_DAMAGED', 'a block is damaged', { offset })
+  }
+  if (header.codec === CODEC.store) return payload
+  if (header.codec === CODEC.lz4) return lz4.decode(payload, header.plainLength)
+  return zstd.decompress(payload, header.plainLength)
+}
+
+/** Bytes of the whole block that `header` opens. */
+export function blockBytes(header: BlockHeader): number {
+  return header.storedLength + BLOCK_OVERHEAD_BYTES
+}
+
+/** A copy of `sealing` whose key can be zeroed without touching the original. */
+export function copySealing(sealing: Sealing): Sealing {
+  return {
+    archiveId: sealing.archiveId.slice(),
+    sealingKey: sealing.sealingKey ? Uint8Array.prototype.slice.call(sealing.sealingKey, 0, KEY_BYTES) : null,
+  }
+}

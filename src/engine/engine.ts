@@ -1,0 +1,77 @@
+/**
+ * What an engine does for the archive writer: makes a batch of input resident in a slab, finds its
+ * cut-point candidates, hashes its chunks and seals its frames. The writer calls the steps in this
+ * order and never knows where they ran.
+ */
+import type { Compression, Sealing } from './block.ts'
+import type { LoadReply } from './load.ts'
+
+/** A run of bytes of one file, and where in the slab it goes. */
+export interface Segment {
+  /** The file to open, read whole and close; null if `fd` says what to read. */
+  path: Uint8Array | null
+  /** An open file to read from; -1 if the bytes are in the slab already. */
+  fd: number
+  /** Position of the segment in its file, bytes; a multiple of HOLE_ALIGN_BYTES. */
+  fileOffset: number
+  /** Bytes of the segment itself. */
+  length: number
+  /** Bytes after it that are resident too, so that a chunk that starts in the segment can end. */
+  lookahead: number
+  /** True if the file is expected to end with the segment. */
+  final: boolean
+  /** Position of the segment's first byte in the slab. WARMUP_BYTES before it are the segment's too. */
+  slabOffset: number
+}
+
+/** What became of a segment. */
+export interface LoadedSegment {
+  /** Bytes that were there, of length + lookahead. */
+  bytesRead: number
+  /** Cut-point candidates, ascending, relative to the segment (§4.2). A superset of those that matter. */
+  candidates: Uint32Array
+  /** [start, end) pairs of zero blocks, in file offsets, ascending and disjoint (§4.3). */
+  zeroRuns: number[]
+  /** For a segment with a path: the reply that describes it, and its index there. */
+  reply: LoadReply
+  index: number
+}
+
+/** One frame to be sealed. */
+export interface FramePlan {
+  ordinal: number
+  /** [offset, length] pairs of chunks in the slab. */
+  pieces: Uint32Array
+  plainLength: number
+}
+
+/** A batch in memory. */
+export interface Resident {
+  readonly segments: LoadedSegment[]
+  /** @param chunks [offset, length] pairs in the slab; @returns 32 bytes for each */
+  hashes(chunks: Uint32Array): Promise<Uint8Array>
+  /** @returns the blocks, valid until `release` */
+  seal(frames: FramePlan[]): Promise<Uint8Array[]>
+  release(): void
+}
+
+export interface EngineOptions {
+  /** Average chunk size, bytes. */
+  average: number
+  /** Key of the chunk ids; null: not keyed. */
+  chunkIdKey: Uint8Array | null
+  sealing: Sealing
+  compression: Compression
+  level: number
+}
+
+export interface Engine {
+  /** Input bytes that one slab holds. */
+  readonly slabBytes: number
+  /** A slab to plan a batch for, as soon as one is free. */
+  acquire(): Promise<SharedArrayBuffer>
+  load(slab: SharedArrayBuffer, segments: Segment[]): Promise<Resident>
+}
+
+/** Slab bytes kept before each segment for the window of the rolling hash. */
+export const WARMUP_BYTES = 64

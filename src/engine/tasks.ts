@@ -1,0 +1,57 @@
+/** The CPU engine's tasks: what a worker thread does on a slab. Twins of the compute shaders. */
+import { ID_BYTES } from '../base/limits.ts'
+import { hashChunks } from '../codec/blake3.ts'
+import { KIND } from '../format/block.ts'
+import { BLOCK_OVERHEAD_BYTES, sealBlock, type Compression, type Sealing } from './block.ts'
+import type { Tasks } from './pool.ts'
+
+export interface HashRequest {
+  slab: SharedArrayBuffer
+  /** [offset, length] pairs. */
+  chunks: Uint32Array
+  key: Uint8Array | null
+}
+
+export interface SealRequest {
+  slab: SharedArrayBuffer
+  /** [offset, length] pairs, `plainLength` bytes together. */
+  pieces: Uint32Array
+  plainLength: number
+  out: SharedArrayBuffer
+  outOffset: number
+  sealing: Sealing
+  ordinal: number
+  compression: Compression
+  level: number
+}
+
+let gathered = Buffer.alloc(0)
+
+/** The pieces as one run of bytes: those of the slab itself where they lie side by side. */
+function gather(slab: SharedArrayBuffer, pieces: Uint32Array, plainLength: number): Uint8Array {
+  const start = pieces[0]!
+  let adjacent = true
+  for (let i = 2; i < pieces.length && adjacent; i += 2) adjacent = pieces[i] === pieces[i - 2]! + pieces[i - 1]!
+  if (adjacent) return Buffer.from(slab, start, plainLength)
+  if (gathered.length < plainLength) gathered = Buffer.allocUnsafeSlow(plainLength)
+  const bytes = Buffer.from(slab)
+  let at = 0
+  for (let i = 0; i < pieces.length; i += 2) {
+    at += bytes.copy(gathered, at, pieces[i], pieces[i]! + pieces[i + 1]!)
+  }
+  return gathered.subarray(0, plainLength)
+}
+
+export const engineTasks: Tasks = {
+  hash({ slab, chunks, key }: HashRequest) {
+    const ids = new Uint8Array((chunks.length / 2) * ID_BYTES)
+    hashChunks(Buffer.from(slab), chunks, key, ids)
+    return { ids }
+  },
+
+  seal({ slab, pieces, plainLength, out, outOffset, sealing, ordinal, compression, level }: SealRequest) {
+    const plain = gather(slab, pieces, plainLength)
+    const block = Buffer.from(out, outOffset, plainLength + BLOCK_OVERHEAD_BYTES)
+    return { length: sealBlock(sealing, { kind: KIND.frame, ordinal, compression, level }, plain, block) }
+  },
+}

@@ -1,0 +1,12 @@
+/** warp as a library: archives of file trees. Nothing here prints or ends the process. */
+export { WarpError, EXIT, type ErrorCode, type ErrorClass } from './base/errors.ts'
+export { create } from './archive/create.ts'
+export { open, Archive } from './archive/open.ts'
+export { list } from './archive/list.ts'
+export { extract } from './archive/extract.ts'
+export { verify } from './archive/verify.ts'
+export { diff } from './archive/diff.ts'
+export { recover } from './archive/recover.ts'
+export { generateIdentity, readIdentity, formatIdentity, parseRecipient, parseSigner, formatRecipient, formatSigner } from './archive/identity.ts'
+export { displayPath } from './format/path.ts'
+export type * from './archive/types.ts'
