@@ -16,6 +16,7 @@ export default class Reporter extends Transform {
   #block = null
   #failing = false
   #counts = null
+  #failedFiles = 0
 
   _transform(chunk, _encoding, done) {
     const lines = (this.#rest + chunk).split('\n')
@@ -26,7 +27,7 @@ export default class Reporter extends Transform {
 
   _flush(done) {
     if (this.#rest !== '') this.#readLine(this.#rest)
-    if (this.#counts !== null) this.push(this.#counts)
+    if (this.#counts !== null) this.push(describeCounts(this.#counts, this.#failedFiles))
     done()
   }
 
@@ -38,7 +39,7 @@ export default class Reporter extends Transform {
     } else if (end !== null) {
       this.#endFile(end[1] === 'ok', end[2], end[3] ?? '')
     } else if (COUNTS.test(line)) {
-      this.#counts = describeCounts(line)
+      this.#counts = line
     } else if (this.#block !== null) {
       this.#block.push(line)
     } else if (this.#failing && line.trim() !== '' && !line.startsWith('#')) {
@@ -51,6 +52,7 @@ export default class Reporter extends Transform {
     const block = this.#block ?? []
     this.#block = null
     this.#failing = !passed
+    if (!passed) this.#failedFiles++
     this.push(`${passed ? 'pass' : 'FAIL'}  ${file}${note === '' ? '' : `  (${note})`}\n`)
     for (const line of block) {
       const skipped = SKIPPED.exec(line)
@@ -60,10 +62,13 @@ export default class Reporter extends Transform {
   }
 }
 
-/** `# { total: 5, pass: 3, fail: 1, skip: 1 }`, which leaves out what is 0, as the lines that end a run. */
-function describeCounts(line) {
+/**
+ * `# { total: 5, pass: 3, fail: 1, skip: 1 }`, which leaves out what is 0, as the lines that end a run. A file
+ * whose process died fails without a failed assertion, so there are at least as many failures as failed files.
+ */
+function describeCounts(line, failedFiles) {
   const count = (name) => Number(new RegExp(`\\b${name}: (\\d+)`).exec(line)?.[1] ?? 0)
   const skipped = count('skip') + count('todo')
   const note = skipped === 0 ? '' : `${skipped} skipped or to do\n`
-  return `${note}${count('pass')} passed, ${count('fail')} failed\n`
+  return `${note}${count('pass')} passed, ${Math.max(count('fail'), failedFiles)} failed\n`
 }
