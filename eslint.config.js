@@ -16,8 +16,6 @@ export default tseslint.config(
       'no-loss-of-precision': 'error',
       'no-self-compare': 'error',
       'no-template-curly-in-string': 'error',
-      'no-unreachable-loop': 'error',
-      'no-unmodified-loop-condition': 'error',
       'array-callback-return': 'error',
       'no-unsafe-finally': 'error',
       'no-useless-catch': 'error',
