@@ -53,7 +53,8 @@ export function readBlockHeader(bytes: Uint8Array, hash: Hash): BlockHeader {
   if (bytes.length < BLOCK_HEADER_BYTES) {
     throw new WarpError('ERR_WARP_TRUNCATED', 'the archive ends inside a block header')
   }
-  if (!equalBytes(bytes.subarray(0, MAGIC.length), MAGIC)) throw malformed('there is no block where one must be')
+  const magic = bytes.subarray(0, MAGIC.length)
+  if (!equalBytes(magic, MAGIC)) throw malformed('there is no block where one must be')
   const checksum = hash(bytes.subarray(0, CHECKSUM_INPUT_BYTES)).subarray(0, CHECKSUM_BYTES)
   const reader = new ByteReader(bytes, MAGIC.length)
   const archiveId = reader.take(ARCHIVE_ID_BYTES)
@@ -84,7 +85,8 @@ function checkLengths({ kind, codec, plainLength, storedLength }: BlockHeader): 
   if (codec > CODEC.zstd) throw malformed(`a block has the unknown codec ${codec}`)
   if (codec === CODEC.lz4 && kind !== KIND.frame) throw malformed('a block of metadata has the codec LZ4')
   if (kind === KIND.footer) {
-    if (codec !== CODEC.store || plainLength !== FOOTER_BODY_BYTES) throw malformed('a footer has the wrong size')
+    const fits = codec === CODEC.store && plainLength === FOOTER_BODY_BYTES
+    if (!fits) throw malformed('a footer has the wrong size')
   } else {
     const max = kind === KIND.frame ? MAX_FRAME_BYTES : MAX_PAGE_BYTES
     if (plainLength < 1 || plainLength > max) {

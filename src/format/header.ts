@@ -99,14 +99,15 @@ export function readHeaderSize(first: Uint8Array): number {
 export function readHeader(bytes: Uint8Array, hash: Hash): { header: Header; macInput: Uint8Array } {
   const size = readHeaderSize(bytes)
   if (bytes.length < size) {
-    throw new WarpError('ERR_WARP_TRUNCATED', 'the archive ends inside its key slots', { offset: bytes.length })
+    const details = { offset: bytes.length }
+    throw new WarpError('ERR_WARP_TRUNCATED', 'the archive ends inside its key slots', details)
   }
   if (bytes.length > size) {
     throw new WarpError('ERR_WARP_TRAILING_BYTES', 'bytes follow the key slots', { offset: size })
   }
   const slotBytes = bytes.subarray(HEADER_BYTES)
-  const checksum = hash(concat([bytes.subarray(0, CHECKSUM_INPUT_BYTES), slotBytes])).subarray(0, CHECKSUM_BYTES)
-  if (!equalBytes(checksum, bytes.subarray(CHECKSUM_INPUT_BYTES, HEADER_BYTES))) {
+  const checksum = hash(concat([bytes.subarray(0, CHECKSUM_INPUT_BYTES), slotBytes]))
+  if (!equalBytes(checksum.subarray(0, CHECKSUM_BYTES), bytes.subarray(CHECKSUM_INPUT_BYTES, HEADER_BYTES))) {
     throw new WarpError('ERR_WARP_HEADER_DAMAGED', 'the checksum of the header is wrong', { offset: 0 })
   }
   const reader = new ByteReader(bytes, MAGIC.length)
@@ -133,7 +134,9 @@ export function readHeader(bytes: Uint8Array, hash: Hash): { header: Header; mac
     throw malformed('an archive that is not encrypted has a salt, a commitment or a MAC')
   }
   const slots: KeySlot[] = []
-  for (let at = HEADER_BYTES; at < size; at += SLOT_BYTES) slots.push(readSlot(bytes.subarray(at, at + SLOT_BYTES)))
+  for (let at = 0; at < slotBytes.length; at += SLOT_BYTES) {
+    slots.push(readSlot(slotBytes.subarray(at, at + SLOT_BYTES)))
+  }
   checkSlots(slots)
   return {
     header: { archiveId, average, encrypted, partial, segmentSalt, commitment, mac, slots },

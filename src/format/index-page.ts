@@ -2,7 +2,8 @@
 import { WarpError } from '../base/errors.ts'
 import { ID_BYTES, INDEX_FAN_OUT, MAX_LEVEL, MAX_PATH_BYTES } from '../base/limits.ts'
 import { ByteReader, ByteWriter } from './cursor.ts'
-import { joinParts, splitParts } from './parts.ts'
+import { splitParts } from './parts.ts'
+import type { Parts } from './parts.ts'
 import { checkPath, comparePaths, displayPath } from './path.ts'
 
 export { joinParts, splitParts } from './parts.ts'
@@ -31,10 +32,10 @@ export interface IndexPage {
 }
 
 /**
- * Writes the plaintext of an index page. Source: §9.2.
+ * Writes the two parts of an index page; `joinParts` makes its plaintext of them. Source: §9.2.
  * @throws {RangeError} a level, number of children or digest that no reader accepts
  */
-export function writeIndexPage({ level, children }: IndexPage): Uint8Array {
+export function writeIndexPage({ level, children }: IndexPage): Parts {
   if (level < 1 || level > MAX_LEVEL) throw new RangeError(`${level} is not the level of an index page`)
   if (children.length < 1 || children.length > INDEX_FAN_OUT) {
     throw new RangeError(`${children.length} is not a number of children`)
@@ -48,7 +49,7 @@ export function writeIndexPage({ level, children }: IndexPage): Uint8Array {
     content.put(digest).string(firstPath).varint(firstOffset).varint(entries)
     location.varint(offset).put(locationDigest)
   }
-  return joinParts(content.peek(), location.peek())
+  return { content: content.take(), location: location.take() }
 }
 
 /**
@@ -57,7 +58,7 @@ export function writeIndexPage({ level, children }: IndexPage): Uint8Array {
  * @param plaintext borrowed: all bytes of the result are views of it
  * @throws {WarpError} ERR_WARP_MALFORMED, ERR_WARP_LIMIT, ERR_WARP_PATH_UNSAFE, ERR_WARP_ENTRY_ORDER
  */
-export function readIndexPage(plaintext: Uint8Array): IndexPage & { content: Uint8Array; location: Uint8Array } {
+export function readIndexPage(plaintext: Uint8Array): IndexPage & Parts {
   const { content, location } = splitParts(plaintext)
   const reader = new ByteReader(content)
   const level = reader.u8()
@@ -71,9 +72,9 @@ export function readIndexPage(plaintext: Uint8Array): IndexPage & { content: Uin
     const digest = reader.take(ID_BYTES)
     const firstPath = reader.string(MAX_PATH_BYTES, 'a path')
     checkPath(firstPath, true)
-    const child: IndexChild = {
-      digest, firstPath, firstOffset: reader.varint(), entries: reader.varint(), offset: 0, locationDigest: digest,
-    }
+    const firstOffset = reader.varint()
+    const entries = reader.varint()
+    const child: IndexChild = { digest, firstPath, firstOffset, entries, offset: 0, locationDigest: digest }
     checkOrder(children.at(-1), child)
     totalEntries += child.entries
     children.push(child)

@@ -2,15 +2,19 @@
 import { ByteWriter } from './cursor.ts'
 import type { Hint, Metadata, SimpleRecord } from './entry.ts'
 import { PageFill } from './page-fill.ts'
-import { writeExtent, writeRecordStart, writeSimpleRecord } from './record.ts'
+import { checkPath } from './path.ts'
+import { checkMetadata, checkSimpleRecord, writeExtent, writeRecordStart, writeSimpleRecord } from './record.ts'
 import { PathOrder } from './record-order.ts'
 
-/** A closed page; its location part is written when the file offsets of its frames are known. */
-export interface BuiltPage {
+/**
+ * A closed page. Its location part can be written when the file offsets of its frames are known:
+ * `writeLocation({ ...page, frames: page.frames.map(offsetOf) })`.
+ */
+export interface ClosedPage {
   content: Uint8Array
   /** The caller's names of the frames referred to, each once, in order of first reference. */
-  frameKeys: number[]
-  /** For each chunk extent, in content order: index into `frameKeys`. */
+  frames: number[]
+  /** For each chunk extent, in content order: index into `frames`. */
   refFrames: Uint32Array
   /** For each chunk extent: offset in the plaintext of its frame, bytes. */
   refOffsets: Uint32Array
@@ -69,8 +73,9 @@ export class PageBuilder {
     return this.#recordCount === 0 && this.#openPath === null
   }
 
-  /** @throws {WarpError} ERR_WARP_ENTRY_ORDER, ERR_WARP_NOT_A_DIRECTORY */
+  /** @throws {WarpError} ERR_WARP_PATH_UNSAFE, ERR_WARP_ENTRY_ORDER, ERR_WARP_NOT_A_DIRECTORY */
   beginFile(path: Uint8Array): void {
+    checkPath(path)
     this.#begin(path, false)
     this.#openPath = path
     this.#openBytes = 0
@@ -101,11 +106,12 @@ export class PageBuilder {
 
   /**
    * Completes the file that was begun.
-   * @throws {WarpError} ERR_WARP_PATH_UNSAFE, ERR_WARP_LIMIT, ERR_WARP_MALFORMED: no reader accepts it
+   * @throws {WarpError} ERR_WARP_LIMIT, ERR_WARP_MALFORMED: no reader accepts the metadata; nothing was added
    */
   endFile(metadata: Metadata, hint: Hint | null): boolean {
     if (this.#openPath === null) throw new Error('no file was begun')
     this.#checkRoom()
+    checkMetadata(metadata, true)
     const start = this.#records.length
     writeRecordStart(this.#records, 'file', this.#openPath, metadata)
     this.#records.varint(this.#extentCount)
@@ -119,9 +125,10 @@ export class PageBuilder {
 
   /**
    * Adds an entry that is not a file.
-   * @throws {WarpError} as `beginFile` and `endFile`
+   * @throws {WarpError} as `beginFile` and `endFile`; nothing was added
    */
   add(record: SimpleRecord): boolean {
+    checkSimpleRecord(record)
     this.#begin(record.path, record.type === 'directory')
     const start = this.#records.length
     writeSimpleRecord(this.#records, record)
@@ -130,7 +137,7 @@ export class PageBuilder {
   }
 
   /** Closes the page: because it is full, or, between two entries, because the input has ended. */
-  close(): BuiltPage {
+  close(): ClosedPage {
     const openPath = this.#openPath
     if (openPath !== null) {
       if (!this.isFull) throw new Error('a page with an incomplete file closes only when it is full')
@@ -140,10 +147,11 @@ export class PageBuilder {
       this.#putExtents()
     }
     if (this.#firstPath === null || this.#recordCount === 0) throw new Error('a page has at least one record')
-    const content = new ByteWriter(this.#records.length + 8).varint(this.#recordCount).put(this.#records.peek())
-    const page: BuiltPage = {
+    const content = new ByteWriter(this.#records.length + 8)
+    content.varint(this.#recordCount).put(this.#records.peek())
+    const page: ClosedPage = {
       content: content.take(),
-      frameKeys: [...this.#frameIndex.keys()],
+      frames: [...this.#frameIndex.keys()],
       refFrames: Uint32Array.from(this.#refFrames),
       refOffsets: Uint32Array.from(this.#refOffsets),
       lengths: Uint32Array.from(this.#lengths),

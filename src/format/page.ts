@@ -13,7 +13,7 @@ import { RecordOrder } from './record-order.ts'
 export { writeLocation } from './location.ts'
 export type { Location } from './location.ts'
 export { PageBuilder } from './page-builder.ts'
-export type { BuiltPage } from './page-builder.ts'
+export type { ClosedPage } from './page-builder.ts'
 export { joinParts, splitParts } from './parts.ts'
 export { checkMetadata } from './record.ts'
 export { RecordOrder } from './record-order.ts'
@@ -62,7 +62,9 @@ export function readPageContent(content: Uint8Array, { maxChunk }: PageOptions):
   const reader = new ByteReader(content)
   const recordCount = reader.varint()
   // One part can stand beside as many entries as close a page.
-  if (recordCount < 1 || recordCount > PAGE_CLOSE_ENTRIES + 1) throw malformed('a page has no or too many records')
+  if (recordCount < 1 || recordCount > PAGE_CLOSE_ENTRIES + 1) {
+    throw malformed(`a page states ${recordCount} records`)
+  }
   const fill = new PageFill()
   const order = new RecordOrder({ midway: true })
   const records: Record[] = []

@@ -117,9 +117,8 @@ export class RecordOrder {
 
   #checkTarget(target: number, path: Uint8Array): void {
     if (target < this.#entries && (this.#linkable[Math.floor(target / 8)] & (1 << target % 8)) !== 0) return
-    throw new WarpError('ERR_WARP_HARD_LINK_TARGET', 'a hard link names an entry that it cannot be a name of', {
-      path: displayPath(path),
-    })
+    const message = 'a hard link names an entry that it cannot be another name of'
+    throw new WarpError('ERR_WARP_HARD_LINK_TARGET', message, { path: displayPath(path) })
   }
 
   #number(isLinkable: boolean): void {

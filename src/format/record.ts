@@ -4,6 +4,7 @@ import {
   ID_BYTES, MAX_NAME_BYTES, MAX_OWNER_NAME_BYTES, MAX_PATH_BYTES, MAX_TARGET_BYTES, MAX_XATTRS,
   MAX_XATTR_TOTAL_BYTES, MAX_XATTR_VALUE_BYTES,
 } from '../base/limits.ts'
+import { MAX_ZIGZAG } from './cursor.ts'
 import type { ByteReader, ByteWriter } from './cursor.ts'
 import type { Extent, Metadata, Record, SimpleRecord, Xattr } from './entry.ts'
 import type { PageFill } from './page-fill.ts'
@@ -17,18 +18,13 @@ const MAX_U32 = 2 ** 32 - 1
 const MAX_NANOSECONDS = 999_999_999
 const NO_XATTRS: Xattr[] = []
 
-/**
- * Writes path, type and, except for a part, metadata.
- * @throws {WarpError} ERR_WARP_PATH_UNSAFE, ERR_WARP_LIMIT, ERR_WARP_MALFORMED: no reader accepts them
- */
+/** Writes path, type and, if there is any, metadata, none of which is checked. */
 export function writeRecordStart(
   writer: ByteWriter,
   type: Record['type'],
   path: Uint8Array,
   metadata: Metadata | null,
 ): void {
-  checkPath(path, type === 'directory')
-  if (metadata !== null) checkMetadata(metadata, type === 'file')
   writer.string(path).u8(TYPES.indexOf(type))
   if (metadata === null) return
   const { unstable, mode, uid, gid, user, group, mtimeSeconds, mtimeNanoseconds, xattrs } = metadata
@@ -37,19 +33,13 @@ export function writeRecordStart(
   for (const { name, value } of xattrs) writer.string(name).string(value)
 }
 
-/** Writes a record that has no extents; throws like `writeRecordStart`. */
+/** Writes a record that has no extents, unchecked: `checkSimpleRecord` does that. */
 export function writeSimpleRecord(writer: ByteWriter, record: SimpleRecord): void {
   const { type, path } = record
   writeRecordStart(writer, type, path, type === 'hardlink' ? null : record.metadata)
-  if (type === 'symlink') {
-    checkTarget(record.target)
-    writer.string(record.target)
-  } else if (type === 'hardlink') {
-    writer.varint(record.targetEntry)
-  } else if (type === 'chardev' || type === 'blockdev') {
-    checkDevice(record.major, record.minor)
-    writer.varint(record.major).varint(record.minor)
-  }
+  if (type === 'symlink') writer.string(record.target)
+  else if (type === 'hardlink') writer.varint(record.targetEntry)
+  else if (type === 'chardev' || type === 'blockdev') writer.varint(record.major).varint(record.minor)
 }
 
 /** Writes one extent: of a chunk with `id`, of a hole without. */
@@ -175,11 +165,23 @@ function readXattrs(reader: ByteReader): Xattr[] {
 }
 
 /**
+ * Throws unless `record` can stand in a page.
+ * @throws {WarpError} ERR_WARP_PATH_UNSAFE, ERR_WARP_LIMIT, ERR_WARP_MALFORMED
+ */
+export function checkSimpleRecord(record: SimpleRecord): void {
+  checkPath(record.path, record.type === 'directory')
+  if (record.type !== 'hardlink') checkMetadata(record.metadata, false)
+  if (record.type === 'symlink') checkTarget(record.target)
+  if (record.type === 'chardev' || record.type === 'blockdev') checkDevice(record.major, record.minor)
+}
+
+/**
  * Throws unless `metadata` can stand in a record. Source: §8.1 Metadata.
  * @throws {WarpError} ERR_WARP_LIMIT (too long or too many), ERR_WARP_MALFORMED (all else)
  */
 export function checkMetadata(metadata: Metadata, isFile: boolean): void {
-  const { unstable, mode, uid, gid, user, group, mtimeNanoseconds, xattrs } = metadata
+  const { unstable, mode, uid, gid, user, group, mtimeSeconds, mtimeNanoseconds, xattrs } = metadata
+  if (Math.abs(mtimeSeconds) > MAX_ZIGZAG) throw malformed('a time is out of range')
   if (unstable && !isFile) throw malformed('an entry that is not a file is marked unstable')
   if (mode > MAX_MODE) throw malformed('a mode has bits that are not permissions')
   if (uid > MAX_U32 || gid > MAX_U32) throw malformed('an owner is out of range')

@@ -37,14 +37,16 @@ t.test('round trip', async t => {
   const kindAndLength = fc.oneof(
     fc.tuple(fc.constant(KIND.frame), fc.integer({ min: 2, max: MAX_FRAME_BYTES })),
     fc.tuple(fc.constantFrom(KIND.page, KIND.indexPage), fc.integer({ min: 2, max: MAX_PAGE_BYTES })))
-  fc.assert(fc.property(fc.maxSafeNat(), kindAndLength, fc.boolean(), (ordinal, [kind, plainLength], store) => {
+  const values = [fc.maxSafeNat(), kindAndLength, fc.boolean()] as const
+  fc.assert(fc.property(...values, (ordinal, [kind, plainLength], store) => {
     const header: BlockHeader = store
       ? { archiveId, ordinal, kind, codec: CODEC.store, plainLength, storedLength: plainLength }
       : { archiveId, ordinal, kind, codec: CODEC.zstd, plainLength, storedLength: plainLength - 1 }
     t.strictSame(readBlockHeader(write(header), blake3), header)
   }))
   const footer: BlockHeader = {
-    ...frame, kind: KIND.footer, codec: CODEC.store, plainLength: FOOTER_BODY_BYTES, storedLength: FOOTER_BODY_BYTES,
+    ...frame, kind: KIND.footer, codec: CODEC.store,
+    plainLength: FOOTER_BODY_BYTES, storedLength: FOOTER_BODY_BYTES,
   }
   t.strictSame(readBlockHeader(write(footer), blake3), footer)
   t.strictSame(readBlockHeader(write({ ...frame, codec: CODEC.lz4 }), blake3), { ...frame, codec: CODEC.lz4 })
@@ -69,8 +71,9 @@ t.test('fields that are wrong under a right checksum', async t => {
   t.throws(() => read([33, 3]), MALFORMED, 'codec')
   for (const at of [34, 35, 44, 47]) t.throws(() => read([at, 1]), MALFORMED, 'reserved')
   t.throws(() => read([32, KIND.page, CODEC.lz4]), MALFORMED, 'page of LZ4')
-  t.throws(() => read([32, KIND.footer, CODEC.zstd], [36, ...u32(FOOTER_BODY_BYTES)]), MALFORMED, 'footer of zstd')
-  t.throws(() => read([32, KIND.footer, CODEC.store], [36, ...u32(231), ...u32(231)]), MALFORMED, 'footer length')
+  const footer = [32, KIND.footer] as [number, number]
+  t.throws(() => read([...footer, CODEC.zstd], [36, ...u32(FOOTER_BODY_BYTES)]), MALFORMED, 'footer of zstd')
+  t.throws(() => read([...footer, CODEC.store], [36, ...u32(231), ...u32(231)]), MALFORMED, 'footer length')
   t.throws(() => read([36, ...u32(0)]), LIMIT)
   t.throws(() => read([36, ...u32(MAX_FRAME_BYTES + 1)]), LIMIT)
   t.throws(() => read([32, KIND.page], [36, ...u32(MAX_PAGE_BYTES + 1)]), LIMIT)

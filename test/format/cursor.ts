@@ -1,6 +1,8 @@
 import t from 'tap'
 import fc from 'fast-check'
-import { ByteReader, ByteWriter, MAX_ZIGZAG, equalBytes, isZero, sizeVarint } from '../../src/format/cursor.ts'
+import {
+  ByteReader, ByteWriter, MAX_ZIGZAG, equalBytes, isZero, sizeVarint,
+} from '../../src/format/cursor.ts'
 
 const MAX = Number.MAX_SAFE_INTEGER
 const MALFORMED = { code: 'ERR_WARP_MALFORMED' }

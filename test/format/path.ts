@@ -82,7 +82,8 @@ t.test('display', async t => {
     [bytes('a\nb\tc\rd\\e'), 'a\\nb\\tc\\rd\\\\e'],
     [bytes('\u001b[31m\u007f\u0000\u0007'), '\\x1b[31m\\x7f\\x00\\x07'],
     [bytes('\u0085\u009b'), '\\xc2\\x85\\xc2\\x9b'], // C1: next line, CSI
-    [bytes('\u202e\u2066\u200f\u061c\u2028'), '\\xe2\\x80\\xae\\xe2\\x81\\xa6\\xe2\\x80\\x8f\\xd8\\x9c\\xe2\\x80\\xa8'],
+    [bytes('\u202e\u2066\u200f'), '\\xe2\\x80\\xae\\xe2\\x81\\xa6\\xe2\\x80\\x8f'], // reorder text
+    [bytes('\u061c\u2028'), '\\xd8\\x9c\\xe2\\x80\\xa8'], // Arabic letter mark, line separator
     [raw(0xff, 0x61, 0xc3), '\\xffa\\xc3'],
     [raw(0xc0, 0xaf), '\\xc0\\xaf'], // overlong slash
     [raw(0xe0, 0x80, 0xaf), '\\xe0\\x80\\xaf'], // overlong slash of three bytes
@@ -115,7 +116,7 @@ function undisplay(text: string): Uint8Array {
   const parts: Buffer[] = []
   for (const [all, hex, letter] of text.matchAll(/\\x(..)|\\(.)|[^\\]+/gsu)) {
     if (hex !== undefined) parts.push(Buffer.from(hex, 'hex'))
-    else if (letter !== undefined) parts.push(Buffer.from({ n: '\n', t: '\t', r: '\r', '\\': '\\' }[letter] ?? '?'))
+    else if (letter !== undefined) parts.push(Buffer.from({ n: '\n', t: '\t', r: '\r' }[letter] ?? letter))
     else parts.push(Buffer.from(all))
   }
   return new Uint8Array(Buffer.concat(parts))
