@@ -199,7 +199,8 @@ export class ByteWriter {
   }
 
   put(bytes: Uint8Array): this {
-    this.#bytes.set(bytes, this.#grow(bytes.length))
+    const at = this.#grow(bytes.length)
+    this.#bytes.set(bytes, at)
     return this
   }
 

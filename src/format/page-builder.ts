@@ -3,7 +3,9 @@ import { ByteWriter } from './cursor.ts'
 import type { Hint, Metadata, SimpleRecord } from './entry.ts'
 import { PageFill } from './page-fill.ts'
 import { checkPath } from './path.ts'
-import { checkMetadata, checkSimpleRecord, writeExtent, writeRecordStart, writeSimpleRecord } from './record.ts'
+import {
+  checkMetadata, checkSimpleRecord, writeExtent, writeRecordStart, writeSimpleRecord,
+} from './record.ts'
 import { PathOrder } from './record-order.ts'
 
 /**

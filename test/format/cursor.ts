@@ -115,3 +115,16 @@ t.test('views lie over the buffer given, shared or with an offset', async t => {
   t.equal(equalBytes(view, Uint8Array.of(7, 9)), false)
   t.equal(equalBytes(view, Uint8Array.of(7)), false)
 })
+
+t.test('every verb makes the buffer grow', async t => {
+  const verbs: [(writer: ByteWriter) => ByteWriter, number][] = [
+    [writer => writer.u8(1), 1], [writer => writer.u16(1), 2], [writer => writer.u32(1), 4],
+    [writer => writer.u64(1), 8], [writer => writer.rawU64(1n), 8], [writer => writer.varint(1), 1],
+    [writer => writer.put(Uint8Array.of(1, 0, 0)), 3], [writer => writer.zeros(3), 3],
+  ]
+  for (const [verb, length] of verbs) {
+    const bytes = verb(new ByteWriter(0)).take()
+    t.equal(bytes.length, length)
+    t.equal(bytes[0], verb === verbs.at(-1)![0] ? 0 : 1)
+  }
+})
