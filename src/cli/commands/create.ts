@@ -1,0 +1,241 @@
+/** `warp create` */
+import { isatty } from 'node:tty'
+import { EXIT, WarpError } from '../../base/errors.ts'
+import { MAX_AVERAGE_BYTES, MIN_AVERAGE_BYTES } from '../../base/limits.ts'
+import { pathBytes } from '../arguments.ts'
+import { newPassphrase, readIdentities, wipeIdentity } from '../keys.ts'
+import { MEMORY, OUTPUT_ARCHIVE, THREADS } from '../options.ts'
+import { readNamedFile, toHex, type Table } from '../output.ts'
+import { startProgress } from '../progress.ts'
+import { countOf, formatBytes, formatDuration, parseCount, parseSize } from '../sizes.ts'
+import type { CommandSpec, Context } from '../command.ts'
+import type { Compression, CreateResult, Input } from '../../archive/types.ts'
+
+const STDOUT_FD = 1
+const COMPRESSIONS = ['auto', 'zstd', 'lz4', 'none'] as const
+const MAX_LEVEL = 19
+const MAX_THREADS = 1024
+
+export const spec: CommandSpec = {
+  name: 'create',
+  summary: 'make an archive of files and directories',
+  usage: 'create -o ARCHIVE [OPTION...] PATH...',
+  description: [
+    'Stores each PATH, a directory with all beneath it. Content that occurs more than once is stored once. '
+    + 'A leading / of a path is left out; a path with .. is refused.',
+    'ARCHIVE - is standard output. PATH - is standard input, which becomes one file.',
+    'A file that cannot be read is left out and told of, a file that changes while it is read is stored and '
+    + 'marked unstable: the archive is complete then but for these, and the exit status is 3.',
+    'Nothing is encrypted unless a passphrase or a recipient is given.',
+  ],
+  operands: { min: 0, max: Infinity, completes: 'file' },
+  groups: [
+    {
+      title: 'Archive',
+      options: [
+        OUTPUT_ARCHIVE,
+        {
+          name: 'compress', value: 'HOW', completes: COMPRESSIONS,
+          help: 'auto (zstd, but store what looks incompressible), zstd, lz4 or none; default: auto',
+        },
+        { name: 'level', value: 'N', help: `level of zstd, 1 to ${MAX_LEVEL}; default: 3` },
+        {
+          name: 'chunk-size', value: 'SIZE',
+          help: 'average size of a chunk, a power of two from 4K to 4M; default: 64K, more from 64 GiB of input on',
+        },
+        {
+          name: 'reproducible',
+          help: 'the same input and version of warp give the same bytes; refuses encryption',
+        },
+      ],
+    },
+    {
+      title: 'Input',
+      options: [
+        { name: 'stdin-name', value: 'NAME', help: 'path of the file that standard input becomes; default: stdin' },
+        {
+          name: 'exclude', value: 'PATTERN', repeatable: true,
+          help: 'leave out what matches this gitignore pattern; may be given more than once',
+        },
+        {
+          name: 'exclude-from', value: 'FILE', completes: 'file', repeatable: true,
+          help: 'leave out what matches a pattern of FILE, one a line; these come before those of --exclude',
+        },
+        {
+          name: 'files-from', value: 'FILE', completes: 'file',
+          help: 'store also the paths in FILE, one a line; - is standard input',
+        },
+        { name: 'null', letter: '0', help: 'the paths of --files-from end with NUL, not with a line feed' },
+        { name: 'one-file-system', help: 'do not go into directories on other file systems' },
+        { name: 'follow-symlinks', help: 'store what symlinks point to instead of the symlinks' },
+      ],
+    },
+    {
+      title: 'Encryption and signature',
+      options: [
+        { name: 'passphrase', help: 'encrypt with WARP_PASSPHRASE, or else ask for a passphrase on the terminal' },
+        {
+          name: 'passphrase-file', value: 'FILE', completes: 'file',
+          help: 'encrypt with the first line of FILE; - is standard input',
+        },
+        {
+          name: 'recipient', value: 'KEY', repeatable: true,
+          help: 'encrypt to a public key (warp-recipient1...); may be given more than once',
+        },
+        { name: 'sign', value: 'FILE', completes: 'file', help: 'sign with the identity in FILE' },
+      ],
+    },
+    { title: 'Resources', options: [THREADS, MEMORY] },
+  ],
+  examples: [
+    { text: 'Archive two directories', command: 'warp create -o backup.warp Documents Photos' },
+    { text: 'To another machine', command: 'warp create -o - src | ssh host "cat > src.warp"' },
+    { text: 'A database dump from a pipe', command: 'pg_dump shop | warp create -o shop.warp --stdin-name shop.sql -' },
+    { text: 'Encrypted to a key', command: 'warp create -o private.warp --recipient warp-recipient1... Documents' },
+    { text: 'What Git knows', command: 'git ls-files -z | warp create -o src.warp -0 --files-from -' },
+  ],
+  exits: ['incomplete', 'output'],
+  environment: [{
+    name: 'WARP_PASSPHRASE',
+    help: 'encrypt with this passphrase; not looked at with --passphrase-file, nor with --recipient alone',
+  }],
+}
+
+export async function run(context: Context): Promise<number> {
+  const { args, output, signal } = context
+  const archive = args.required('output', '-o ARCHIVE')
+  const toStdout = archive === '-'
+  if (toStdout && isatty(STDOUT_FD)) {
+    throw new WarpError('ERR_WARP_USAGE', 'an archive is not written to a terminal', {
+      hint: 'give a file with -o, or send standard output to a file or a pipe',
+    })
+  }
+  output.stdoutTaken = toStdout
+  const compress = parseCompression(args.text('compress'))
+  const level = args.text('level')
+  const settings = {
+    compress,
+    level: level === undefined ? undefined : parseCount(level, '--level', 1, MAX_LEVEL),
+    chunkSize: parseChunkSize(args.text('chunk-size')),
+    threads: parseThreads(args.text('threads')),
+    memory: parseMemory(args.text('memory')),
+  }
+  const inputs = await readInputs(context)
+  const { create, parseRecipient } = await import('../../index.ts')
+  const recipients = args.texts('recipient').map(parseRecipient)
+  const exclude = readPatterns(context)
+  const passphrase = await newPassphrase(context)
+  const reproducible = args.flag('reproducible')
+  if (reproducible && (passphrase !== undefined || recipients.length > 0)) {
+    throw new WarpError('ERR_WARP_USAGE', 'an encrypted archive cannot be reproducible', {
+      hint: process.env['WARP_PASSPHRASE'] ? 'unset WARP_PASSPHRASE' : 'leave out --reproducible, or the keys',
+    })
+  }
+  const [signWith] = await readIdentities(args.texts('sign').slice(-1))
+  const { watch, stop } = await startProgress(context, 'create')
+  try {
+    const result = await create({
+      ...settings, ...watch, inputs, exclude, recipients, passphrase, reproducible, signWith, signal,
+      output: toStdout ? { fd: STDOUT_FD } : archive,
+      oneFileSystem: args.flag('one-file-system'),
+      followSymlinks: args.flag('follow-symlinks'),
+    })
+    stop()
+    await output.result(
+      { archive, encrypted: passphrase !== undefined || recipients.length > 0, ...describeCreated(result) },
+      tabulate(toStdout ? 'standard output' : archive, result),
+    )
+    return result.problems > 0 ? EXIT.incomplete : EXIT.ok
+  } finally {
+    stop()
+    passphrase?.fill(0)
+    if (signWith) wipeIdentity(signWith)
+  }
+}
+
+function parseCompression(text: string | undefined): Compression | undefined {
+  if (text === undefined) return undefined
+  const compression = COMPRESSIONS.find(name => name === text)
+  if (compression === undefined) {
+    throw new WarpError('ERR_WARP_USAGE', `--compress takes ${COMPRESSIONS.join(', ')}, not '${text}'`)
+  }
+  return compression
+}
+
+function parseChunkSize(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const bytes = parseSize(text, '--chunk-size')
+  if (bytes < MIN_AVERAGE_BYTES || bytes > MAX_AVERAGE_BYTES || !Number.isInteger(Math.log2(bytes))) {
+    throw new WarpError('ERR_WARP_USAGE', `--chunk-size takes a power of two from 4K to 4M, not '${text}'`)
+  }
+  return bytes
+}
+
+export function parseThreads(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : parseCount(text, '--threads', 1, MAX_THREADS)
+}
+
+export function parseMemory(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : parseSize(text, '--memory')
+}
+
+async function readInputs({ args, stdin }: Context): Promise<Input[]> {
+  const inputs: Input[] = args.operands.map(operand => {
+    if (operand !== '-') return { path: pathBytes(operand) }
+    return { stream: stdin.claim('an input'), name: args.text('stdin-name') ?? 'stdin' }
+  })
+  if (args.flag('stdin-name') && !args.operands.includes('-')) {
+    throw new WarpError('ERR_WARP_USAGE', '--stdin-name is given, but - is not among the paths')
+  }
+  const list = args.text('files-from')
+  if (list === undefined) {
+    if (args.flag('null')) throw new WarpError('ERR_WARP_USAGE', '-0 needs --files-from')
+    if (inputs.length === 0) {
+      throw new WarpError('ERR_WARP_USAGE', 'there is nothing to store', {
+        hint: 'give a PATH, - for standard input, or --files-from FILE',
+      })
+    }
+    return inputs
+  }
+  const bytes = list === '-' ? await stdin.readAll('the list of files') : readNamedFile(list, 'list of files')
+  for (const path of splitBytes(bytes, args.flag('null') ? 0 : 0x0a)) inputs.push({ path })
+  return inputs
+}
+
+function* splitBytes(bytes: Buffer, separator: number): Generator<Uint8Array> {
+  for (let start = 0; start < bytes.length;) {
+    const found = bytes.indexOf(separator, start)
+    const end = found < 0 ? bytes.length : found
+    if (end > start) yield bytes.subarray(start, end)
+    start = end + 1
+  }
+}
+
+function readPatterns({ args }: Context): string[] {
+  const lines = args.texts('exclude-from').flatMap(path => {
+    return readNamedFile(path, 'list of patterns').toString().split(/\r?\n/)
+  })
+  return [...lines.filter(line => line.trim() !== '' && !line.startsWith('#')), ...args.texts('exclude')]
+}
+
+/** What --json says of a new archive. */
+export function describeCreated({ root, archiveId, ...numbers }: CreateResult): object {
+  return { root: toHex(root), archiveId: toHex(archiveId), ...numbers }
+}
+
+export function tabulate(name: string, result: CreateResult): Table {
+  const { entries, logicalBytes, frameBytes, archiveBytes, problems, durationMs, root } = result
+  const rate = durationMs > 0 ? `, ${formatBytes(Math.round(logicalBytes * 1000 / durationMs))}/s` : ''
+  const ratio = archiveBytes > 0 && logicalBytes > archiveBytes
+    ? ` (${(logicalBytes / archiveBytes).toFixed(1)} times smaller)` : ''
+  return [
+    ['archive', name],
+    ['stored', `${countOf(entries, 'entry', 'entries')}, ${formatBytes(logicalBytes)}`],
+    ['deduplicated', formatBytes(frameBytes)],
+    ['archive size', `${formatBytes(archiveBytes)}${ratio}`],
+    ['time', `${formatDuration(durationMs)}${rate}`],
+    ['root', toHex(root)],
+    ...problems > 0 ? [['problems', `${problems}, listed above`] as const] : [],
+  ]
+}
+

@@ -1,0 +1,133 @@
+/** `warp info` */
+import { EXIT } from '../../base/errors.ts'
+import { withKeys } from '../keys.ts'
+import { KEYS, PASSPHRASE_VARIABLE, READING_EXITS } from '../options.ts'
+import { toHex, type Table } from '../output.ts'
+import { startProgress } from '../progress.ts'
+import { countOf, formatBinary, formatBytes, formatCount } from '../sizes.ts'
+import type { CommandSpec, Context } from '../command.ts'
+import type { ArchiveInfo, EntryType } from '../../archive/types.ts'
+
+const HISTOGRAM_COLUMNS = 30
+
+export const spec: CommandSpec = {
+  name: 'info',
+  summary: 'show what an archive is made of',
+  usage: 'info ARCHIVE [--json]',
+  description: [
+    'Prints counts and sizes, the ratio, what deduplication saved, codecs, the sizes of chunks, key slots and '
+    + 'the root. Reads the metadata of all files, and none of their content.',
+  ],
+  operands: { min: 1, max: 1, completes: 'file' },
+  groups: [KEYS],
+  examples: [
+    { text: 'For a person', command: 'warp info backup.warp' },
+    { text: 'The root alone', command: 'warp info --json backup.warp | jq -r .root' },
+  ],
+  exits: READING_EXITS,
+  environment: [PASSPHRASE_VARIABLE],
+}
+
+export async function run(context: Context): Promise<number> {
+  const { args, output } = context
+  const [archive] = args.operands
+  const { open, formatSigner } = await import('../../index.ts')
+  return await withKeys(context, async keys => {
+    const reader = await open(archive, keys)
+    const { watch, stop } = await startProgress(context, 'info')
+    try {
+      const info = await reader.info(watch)
+      stop()
+      const signer = info.signer === null ? null : formatSigner(info.signer)
+      const { archiveId, root, signer: _, ...facts } = info
+      await output.result(
+        { archive, archiveId: toHex(archiveId), root: toHex(root), signer, ...facts },
+        tabulate(archive, info, signer),
+        true,
+      )
+    } finally {
+      stop()
+      await reader.close()
+    }
+    return EXIT.ok
+  })
+}
+
+const TYPE_NAMES: Readonly<Record<EntryType, readonly [one: string, many: string]>> = {
+  file: ['file', 'files'],
+  directory: ['directory', 'directories'],
+  symlink: ['symlink', 'symlinks'],
+  hardlink: ['hard link', 'hard links'],
+  fifo: ['FIFO', 'FIFOs'],
+  chardev: ['character device', 'character devices'],
+  blockdev: ['block device', 'block devices'],
+}
+
+function tabulate(archive: string, info: ArchiveInfo, signer: string | null): Table {
+  const types = (Object.keys(TYPE_NAMES) as EntryType[])
+    .filter(type => info.byType[type] > 0)
+    .map(type => countOf(info.byType[type], ...TYPE_NAMES[type]))
+  const holes = info.holeBytes > 0 ? `, ${formatBytes(info.holeBytes)} of it holes` : ''
+  const notes = [
+    ...info.partial ? ['partial: made by warp recover'] : [],
+    ...info.unstable > 0 ? [`${countOf(info.unstable, 'file')} changed while being read`] : [],
+  ]
+  return [
+    ['archive', `${archive} (format ${info.version})`],
+    ['id', toHex(info.archiveId)],
+    ['root', toHex(info.root)],
+    ...notes.map(note => ['note', note] as const),
+    null,
+    ['entries', formatCount(info.entries)],
+    ...types.map(text => ['', text] as const),
+    ['content', `${formatBytes(info.logicalBytes)}${holes}`],
+    ['duplicates', `${formatBytes(info.dedupSavedBytes)} left out`],
+    ['compressed', `${formatBytes(info.frameBytes)} to ${formatBytes(sum(info.codecs.map(codec => codec.storedBytes)))}`],
+    ['metadata', formatBytes(info.metadataBytes)],
+    ['archive size', `${formatBytes(info.archiveBytes)}${formatRatio(info.logicalBytes, info.archiveBytes)}`],
+    null,
+    ...formatCodecs(info),
+    null,
+    ...formatChunks(info),
+    null,
+    ['encrypted', info.encrypted ? 'yes' : 'no'],
+    ...info.slots.map((slot, i) => [`key slot ${i + 1}`, slot.type === 'recipient'
+      ? 'recipient (X25519)'
+      : `passphrase (Argon2id, ${countOf(slot.iterations, 'pass', 'passes')}, ${formatBinary(slot.memoryKib * 1024)})`,
+    ] as const),
+    ['signed', signer === null ? 'no' : `by ${signer}`],
+  ]
+}
+
+function sum(values: number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}
+
+function formatRatio(before: number, after: number): string {
+  return before > after && after > 0 ? ` (${(before / after).toFixed(1)} times smaller than the content)` : ''
+}
+
+function formatCodecs({ codecs, frames }: ArchiveInfo): Table {
+  const used = codecs.filter(codec => codec.frames > 0)
+  if (used.length === 0) return [['frames', formatCount(frames)]]
+  const counts = used.map(codec => countOf(codec.frames, 'frame'))
+  const width = Math.max(...counts.map(count => count.length))
+  return used.map(({ codec, plainBytes, storedBytes }, i) => [
+    codec, `${counts[i].padStart(width)}, ${formatBytes(plainBytes)} to ${formatBytes(storedBytes)}`,
+  ])
+}
+
+function formatChunks({ chunkRefs, uniqueChunks, average, chunkSizes }: ArchiveInfo): Table {
+  const most = Math.max(...chunkSizes.map(({ count }) => count), 1)
+  const bounds = chunkSizes.map(({ upTo }) => `to ${formatBinary(upTo)}`)
+  const counts = chunkSizes.map(({ count }) => formatCount(count))
+  const boundColumns = Math.max(...bounds.map(bound => bound.length), 0)
+  const countColumns = Math.max(...counts.map(count => count.length), 0)
+  return [
+    ['chunks', `${formatCount(chunkRefs)}, ${formatCount(uniqueChunks)} different, average ${formatBinary(average)}`],
+    ...chunkSizes.map(({ count }, i) => {
+      const bar = '#'.repeat(Math.ceil(count / most * HISTOGRAM_COLUMNS))
+      return ['', `${bounds[i].padEnd(boundColumns)}  ${counts[i].padStart(countColumns)}  ${bar}`] as const
+    }),
+  ]
+}

@@ -1,0 +1,114 @@
+/** Where passphrases and identities come from: files, the environment, standard input, the terminal. */
+import { WarpError } from '../base/errors.ts'
+import { readNamedFile } from './output.ts'
+import { askPassphrase } from './terminal.ts'
+import type { Context } from './command.ts'
+import type { Identity, Keys } from '../archive/types.ts'
+
+/** The longest passphrase; nobody types more. */
+const MAX_PASSPHRASE_BYTES = 64 * 1024
+
+/**
+ * Calls `attempt` with the keys that options and environment give, and if it finds that one is needed and
+ * none was given, once more with a passphrase from the terminal. Keys are zeroed afterwards.
+ */
+export async function withKeys<T>(context: Context, attempt: (keys: Keys) => Promise<T>): Promise<T> {
+  const { args, signal } = context
+  const keys: Keys = {
+    passphrase: await readPassphraseFile(context, 'passphrase-file') ?? variablePassphrase(),
+    identities: await readIdentities(args.texts('identity')),
+  }
+  try {
+    if (keys.passphrase !== undefined || keys.identities?.length) return await attempt(keys)
+    try {
+      return await attempt({})
+    } catch (error) {
+      if (!(error instanceof WarpError) || error.code !== 'ERR_WARP_KEY_NEEDED') throw error
+      keys.passphrase = await askPassphrase('Passphrase: ', signal)
+      if (keys.passphrase === undefined) throw keyNeeded(error)
+      return await attempt(keys)
+    }
+  } finally {
+    wipe(keys)
+  }
+}
+
+function keyNeeded(error: WarpError): WarpError {
+  return new WarpError('ERR_WARP_KEY_NEEDED', error.message, {
+    hint: 'give --passphrase-file FILE, --identity FILE or WARP_PASSPHRASE', cause: error,
+  })
+}
+
+function wipe(keys: Keys): void {
+  if (keys.passphrase instanceof Uint8Array) keys.passphrase.fill(0)
+  for (const identity of keys.identities ?? []) wipeIdentity(identity)
+}
+
+export function wipeIdentity(identity: Identity): void {
+  identity.seed.fill(0)
+  identity.x25519Secret.fill(0)
+  identity.signerSeed.fill(0)
+}
+
+/** The passphrase of a new archive; undefined if none is wanted. */
+export async function newPassphrase(context: Context): Promise<Uint8Array | undefined> {
+  const { args, signal } = context
+  const fromFile = await readPassphraseFile(context, 'passphrase-file')
+  if (fromFile !== undefined) return fromFile
+  const wanted = args.flag('passphrase')
+  // With recipients given, a passphrase that happens to be set must not open the archive as well.
+  const fromVariable = wanted || args.texts('recipient').length === 0 ? variablePassphrase() : undefined
+  if (fromVariable !== undefined || !wanted) return fromVariable
+  const first = await askPassphrase('New passphrase: ', signal)
+  if (first === undefined) {
+    throw new WarpError('ERR_WARP_USAGE', 'there is no terminal to ask for a passphrase on', {
+      hint: 'give --passphrase-file FILE or WARP_PASSPHRASE',
+    })
+  }
+  const second = await askPassphrase('The same again: ', signal)
+  const same = second !== undefined && Buffer.compare(first, second) === 0
+  second?.fill(0)
+  if (!same) throw new WarpError('ERR_WARP_USAGE', 'the two passphrases differ')
+  if (first.length === 0) throw new WarpError('ERR_WARP_USAGE', 'the passphrase is empty')
+  return first
+}
+
+/** §6.1: the first line of the file without its line end. */
+export async function readPassphraseFile(context: Context, option: string): Promise<Uint8Array | undefined> {
+  const path = context.args.text(option)
+  if (path === undefined) return undefined
+  const bytes = path === '-'
+    ? await context.stdin.readAll(`the passphrase of --${option}`)
+    : readNamedFile(path, 'passphrase file')
+  let end = bytes.indexOf(0x0a)
+  if (end < 0) end = bytes.length
+  else if (bytes[end - 1] === 0x0d) end--
+  if (end === 0) throw new WarpError('ERR_WARP_USAGE', `the first line of the passphrase file ${path} is empty`)
+  if (end > MAX_PASSPHRASE_BYTES) {
+    throw new WarpError('ERR_WARP_USAGE', `the first line of the passphrase file ${path} is too long`)
+  }
+  const passphrase = Uint8Array.from(bytes.subarray(0, end))
+  bytes.fill(0)
+  return passphrase
+}
+
+function variablePassphrase(): Uint8Array | undefined {
+  const text = process.env['WARP_PASSPHRASE']
+  return text === undefined || text === '' ? undefined : new Uint8Array(Buffer.from(text))
+}
+
+export async function readIdentities(paths: readonly string[]): Promise<Identity[]> {
+  if (paths.length === 0) return []
+  const { readIdentity } = await import('../index.ts')
+  return paths.map(path => {
+    const bytes = readNamedFile(path, 'identity file')
+    try {
+      return readIdentity(bytes.toString())
+    } catch (error) {
+      if (!(error instanceof WarpError)) throw error
+      throw new WarpError(error.code, `${path}: ${error.message}`, { hint: error.hint, cause: error })
+    } finally {
+      bytes.fill(0)
+    }
+  })
+}

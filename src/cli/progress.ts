@@ -1,0 +1,109 @@
+/** Shows work in progress on stderr: a bar on a terminal, NDJSON with --json, nothing in a pipe. */
+import { formatBytes, formatCount } from './sizes.ts'
+import type { Context } from './command.ts'
+import type { Progress, Watch } from '../archive/types.ts'
+
+/** Time over which the rate is taken. */
+const RATE_WINDOW_MS = 5_000
+const EVENT_INTERVAL_MS = 250
+const MIN_BAR_COLUMNS = 10
+
+export interface Watching {
+  /** For the library. */
+  watch: Watch
+  /** Takes the bar away. */
+  stop: () => void
+}
+
+/** @param verb what is being done, for the line: `create` */
+export async function startProgress(context: Context, verb: string): Promise<Watching> {
+  const { args, output, signal } = context
+  const watch: Watch = { signal, onProblem: problem => output.problem(problem) }
+  const silent = output.quiet || args.flag('no-progress')
+  if (silent) return { watch, stop: () => {} }
+  if (output.json) {
+    let last = -Infinity
+    watch.onProgress = progress => {
+      const now = performance.now()
+      if (now - last < EVENT_INTERVAL_MS) return
+      last = now
+      output.event({ event: 'progress', ...progress })
+    }
+    return { watch, stop: () => {} }
+  }
+  if (!process.stderr.isTTY) return { watch, stop: () => {} }
+  return showBar(context, watch, verb)
+}
+
+async function showBar({ output }: Context, watch: Watch, verb: string): Promise<Watching> {
+  const { SingleBar } = (await import('cli-progress')).default
+  const rate = new Rate()
+  let current: Progress = { bytes: 0, totalBytes: null, entries: 0, totalEntries: null }
+  const bar = new SingleBar({
+    stream: process.stderr,
+    clearOnComplete: true,
+    forceRedraw: true, // a message may have taken the line
+    gracefulExit: false, // signals are handled elsewhere
+    hideCursor: null, // a killed process could not bring it back
+    noTTYOutput: false,
+    fps: 5,
+    format: () => formatProgress(verb, current, rate.at(current.bytes, performance.now()), process.stderr.columns),
+  })
+  bar.start(1, 0)
+  output.clearBar = () => process.stderr.write('\r\x1b[K')
+  watch.onProgress = progress => {
+    current = progress
+    bar.update(0)
+  }
+  return {
+    watch,
+    stop: () => {
+      bar.stop()
+      output.clearBar = undefined
+    },
+  }
+}
+
+/** Bytes per second over the last seconds. */
+export class Rate {
+  #samples: { bytes: number; timeMs: number }[] = []
+
+  at(bytes: number, timeMs: number): number {
+    this.#samples.push({ bytes, timeMs })
+    while (this.#samples.length > 2 && timeMs - this.#samples[0].timeMs > RATE_WINDOW_MS) this.#samples.shift()
+    const first = this.#samples[0]
+    const elapsedMs = timeMs - first.timeMs
+    return elapsedMs <= 0 ? 0 : (bytes - first.bytes) * 1000 / elapsedMs
+  }
+}
+
+/** One line that fits the terminal; the bar takes what the figures leave. */
+export function formatProgress(verb: string, progress: Progress, rate: number, columns = 80): string {
+  const { bytes, totalBytes, entries, totalEntries } = progress
+  const known = totalBytes !== null && totalBytes > 0
+  const figures = [
+    known ? `${formatBytes(bytes)} of ${formatBytes(totalBytes)}` : formatBytes(bytes),
+    `${formatBytes(Math.round(rate))}/s`,
+    totalEntries === null
+      ? `${formatCount(entries)} files`
+      : `${formatCount(entries)} of ${formatCount(totalEntries)} files`,
+  ]
+  if (!known) return [verb, ...figures].join('  ').slice(0, columns - 1)
+  const share = Math.min(1, bytes / totalBytes)
+  if (rate > 0) figures.push(`${formatClock((totalBytes - bytes) / rate)} left`)
+  const percent = `${String(Math.floor(share * 100)).padStart(3)} %`
+  const rest = [percent, ...figures].join('  ')
+  // the verb, two brackets, two gaps, and the last column, which would wrap
+  const room = columns - verb.length - rest.length - 7
+  if (room < MIN_BAR_COLUMNS) return `${verb}  ${rest}`.slice(0, columns - 1)
+  const width = Math.min(room, 40)
+  const full = Math.round(share * width)
+  return `${verb}  [${'#'.repeat(full)}${'-'.repeat(width - full)}]  ${rest}`
+}
+
+function formatClock(seconds: number): string {
+  const whole = Math.max(0, Math.ceil(seconds))
+  const two = (value: number) => String(value).padStart(2, '0')
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60]
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`
+}

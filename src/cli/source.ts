@@ -1,0 +1,16 @@
+/** The archive that a command reads: a file, or standard input. */
+import { Replay } from './stdin.ts'
+import { withKeys } from './keys.ts'
+import type { Context } from './command.ts'
+import type { Keys, Source } from '../archive/types.ts'
+
+/** Calls `read` with the archive that the first operand names and with the keys at hand. */
+export async function readArchive<T>(
+  context: Context,
+  read: (source: Source, keys: Keys) => Promise<T>,
+): Promise<T> {
+  const [archive] = context.args.operands
+  if (archive !== '-') return await withKeys(context, keys => read(archive, keys))
+  const replay = new Replay(context.stdin.claim('the archive'))
+  return await withKeys(context, keys => read({ stream: replay.open() }, keys))
+}
