@@ -1,0 +1,68 @@
+import t from 'tap'
+import { randomBytes } from 'node:crypto'
+import { deflateRawSync } from 'node:zlib'
+import { estimateEntropy, looksIncompressible } from '../../src/codec/entropy.ts'
+import { compress } from '../../src/codec/zstd.ts'
+import { xorshift } from './fixtures/xorshift.ts'
+
+/** Text of random words: what compressed files are made of. */
+function words(length: number): Uint8Array {
+  const dice = xorshift(5, length)
+  const parts: string[] = []
+  for (let i = 0; parts.length < length / 4; i++) parts.push(`word${dice[i % length] * 7 + (i >>> 6)}`)
+  return new TextEncoder().encode(parts.join(' ')).subarray(0, length)
+}
+
+t.test('bits per byte', async (t) => {
+  t.equal(estimateEntropy(new Uint8Array()), 0)
+  t.equal(estimateEntropy(new Uint8Array(1000)), 0)
+  t.equal(estimateEntropy(Uint8Array.of(1, 2)), 1)
+  t.equal(estimateEntropy(Uint8Array.from({ length: 256 }, (_, i) => i)), 8)
+  t.ok(estimateEntropy(xorshift(1, 1 << 20)) > 7.95)
+})
+
+t.test('the sample covers the input and depends on it alone', async (t) => {
+  const bytes = new Uint8Array(1 << 20)
+  bytes.fill(1, 1 << 19)
+  t.ok(Math.abs(estimateEntropy(bytes) - 1) < 0.01)
+  t.equal(estimateEntropy(bytes), estimateEntropy(bytes.slice()))
+  // One past a sample: the first input that is not read whole.
+  for (const length of [16_384, 16_385]) {
+    const edges = new Uint8Array(length)
+    edges[0] = 1
+    edges[length - 1] = 2
+    const bits = (p: number) => p * Math.log2(1 / p)
+    const expected = 2 * bits(1 / 16_384) + bits(16_382 / 16_384)
+    t.ok(Math.abs(estimateEntropy(edges) - expected) < 1e-9, 'first and last byte are in it')
+  }
+})
+
+t.test('what looks random', async (t) => {
+  const source = words(400_000)
+  const deflated = deflateRawSync(source)
+  t.equal(looksIncompressible(randomBytes(1 << 20)), true)
+  t.equal(looksIncompressible(xorshift(2, 5000)), true)
+  t.equal(looksIncompressible(compress(source, 3)), true, 'zstd')
+  t.equal(looksIncompressible(deflated), true, 'deflate')
+})
+
+t.test('what does not', async (t) => {
+  for (const [name, bytes] of [
+    ['nothing', new Uint8Array()],
+    ['zeros', new Uint8Array(100_000)],
+    ['text', words(100_000)],
+    ['base64', new TextEncoder().encode(randomBytes(100_000).toString('base64'))],
+    ['hexadecimal', new TextEncoder().encode(randomBytes(100_000).toString('hex'))],
+    ['all bytes in order, over and over', Uint8Array.from({ length: 100_000 }, (_, i) => i)],
+    ['a block of random bytes, over and over', Buffer.concat(Array(50).fill(randomBytes(1024)))],
+    ['half random', Buffer.concat([randomBytes(50_000), words(50_000)])],
+    ['16-bit samples of a slow wave', new Uint8Array(Int16Array.from({ length: 50_000 },
+      (_, i) => 8000 * Math.sin(i / 50)).buffer)],
+    ['too little to judge', randomBytes(4095)],
+  ] as [string, Uint8Array][]) t.equal(looksIncompressible(bytes), false, name)
+})
+
+t.test('random bytes are seldom missed', async (t) => {
+  // The shortest input that is judged has the widest spread.
+  for (let seed = 1; seed <= 100; seed++) t.equal(looksIncompressible(xorshift(seed, 4096)), true, `seed ${seed}`)
+})
