@@ -1,6 +1,6 @@
 import t from 'tap'
 import fc from 'fast-check'
-import { WarpError } from '../../src/base/errors.ts'
+import type { WarpError } from '../../src/base/errors.ts'
 import { MAX_NAME_BYTES, MAX_PATH_BYTES } from '../../src/base/limits.ts'
 import { checkPath, comparePaths, displayPath, isBeneath, joinPath } from '../../src/format/path.ts'
 
