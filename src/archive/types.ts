@@ -44,6 +44,8 @@ export interface Resources {
 /** What opens an encrypted archive. */
 export interface Keys {
   passphrase?: Uint8Array | string
+  /** Asked once if the archive has a passphrase slot and nothing else is given that opens it. */
+  askPassphrase?: () => Promise<Uint8Array | string | null>
   /** Identities as read from their files by `readIdentityFile`. */
   identities?: Identity[]
 }

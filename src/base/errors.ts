@@ -34,6 +34,7 @@ const CLASS_OF = {
   ERR_WARP_OUTPUT: 'output',
   ERR_WARP_NO_SPACE: 'output',
   ERR_WARP_PIPE_CLOSED: 'output',
+  ERR_WARP_ARCHIVE_UNREADABLE: 'malformed',
   ERR_WARP_NOT_AN_ARCHIVE: 'malformed',
   ERR_WARP_TRUNCATED: 'malformed',
   ERR_WARP_TRAILING_BYTES: 'malformed',

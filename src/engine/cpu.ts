@@ -106,15 +106,17 @@ function merge(segments: Segment[], groups: Piece[][], replies: LoadReply[]): Lo
   const loaded: LoadedSegment[] = new Array<LoadedSegment>(segments.length)
   groups.forEach((group, g) => {
     const reply = replies[g]!
-    group.forEach(({ segment, start, length }, index) => {
+    group.forEach(({ segment, start }, index) => {
       const candidates = reply.candidates.subarray(index > 0 ? reply.candidateEnds[index - 1] : 0, reply.candidateEnds[index])
       const runs = reply.zeroRuns.subarray(index > 0 ? reply.zeroRunEnds[index - 1] : 0, reply.zeroRunEnds[index])
       const bytesRead = reply.fields[index * LOADED_FIELDS + LOADED.bytesRead]!
+      const failure = reply.failures.length > 0 ? (reply.failures.find((failed) => failed.index === index)?.message ?? null) : null
       const before = loaded[segment]
       if (!before) {
-        loaded[segment] = { bytesRead, candidates, zeroRuns: Array.from(runs), reply, index }
+        loaded[segment] = { bytesRead, candidates, zeroRuns: Array.from(runs), failure, reply, index }
         return
       }
+      before.failure ??= failure
       // A file that got shorter meanwhile ends where the first piece came up short.
       if (before.bytesRead === start) before.bytesRead += bytesRead
       const joined = new Uint32Array(before.candidates.length + candidates.length)
@@ -122,7 +124,6 @@ function merge(segments: Segment[], groups: Piece[][], replies: LoadReply[]): Lo
       for (let i = 0; i < candidates.length; i++) joined[before.candidates.length + i] = candidates[i]! + start
       before.candidates = joined
       joinRuns(before.zeroRuns, runs)
-      void length
     })
   })
   return loaded

@@ -32,6 +32,8 @@ export interface LoadedSegment {
   candidates: Uint32Array
   /** [start, end) pairs of zero blocks, in file offsets, ascending and disjoint (§4.3). */
   zeroRuns: number[]
+  /** Why reading stopped short; null if it did not. */
+  failure: string | null
   /** For a segment with a path: the reply that describes it, and its index there. */
   reply: LoadReply
   index: number

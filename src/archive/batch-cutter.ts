@@ -1,0 +1,155 @@
+/** Turns candidates into extents (§4.3, §4.4), batch after batch: files may go on over many. */
+import { Cutter, lookaheadBytes } from '../codec/chunker.ts'
+import type { LoadedSegment, Resident, Segment } from '../engine/engine.ts'
+import type { Batch, Item } from './batches.ts'
+import type { LargeFile, StreamFile } from './open-file.ts'
+
+/** A file that is cut in segments. */
+interface Progress {
+  cutter: Cutter
+  /** Bytes of the file up to here are cut or about to be. */
+  end: number
+  /** The file turned out to end at `end`, or could not be read further. */
+  ended: boolean
+  failure: string | null
+  forgotten: boolean
+}
+
+/** The extents of one batch. */
+export class CutBatch {
+  /** [slab offset, length] pairs of all chunks. */
+  chunks = new Uint32Array(0)
+  readonly #chunks: number[] = []
+  /** Chunk numbers, or holes as negative lengths. */
+  readonly #extents: number[] = []
+  readonly #ends: number[] = []
+  readonly #failures = new Map<number, string>()
+
+  addChunk(slabOffset: number, length: number): void {
+    this.#extents.push(this.#chunks.length / 2)
+    this.#chunks.push(slabOffset, length)
+  }
+
+  addHole(length: number): void {
+    this.#extents.push(-length)
+  }
+
+  /** Ends the extents of the next item. */
+  endItem(failure: string | null): void {
+    if (failure !== null) this.#failures.set(this.#ends.length, failure)
+    this.#ends.push(this.#extents.length)
+  }
+
+  seal(): this {
+    this.chunks = Uint32Array.from(this.#chunks)
+    return this
+  }
+
+  extentsOf(item: number): number[] {
+    return this.#extents.slice(item > 0 ? this.#ends[item - 1] : 0, this.#ends[item])
+  }
+
+  failureOf(item: number): string | null {
+    return this.#failures.get(item) ?? null
+  }
+}
+
+export class BatchCutter {
+  readonly #average: number
+  readonly #open = new WeakMap<LargeFile | StreamFile, Progress>()
+
+  constructor(average: number) {
+    this.#average = average
+  }
+
+  cut(batch: Batch, resident: Resident | null): CutBatch {
+    const cut = new CutBatch()
+    for (const item of batch.items) {
+      let failure: string | null = null
+      if (item.segment >= 0) {
+        const segment = batch.segments[item.segment]!
+        const loaded = resident!.segments[item.segment]!
+        failure = item.file
+          ? this.#cutSegment(cut, this.#progressOf(item), item, segment, loaded)
+          : this.#cutWhole(cut, segment, loaded)
+      } else if (item.zeros) this.#cutZeros(cut, this.#progressOf(item), item, item.zeros)
+      cut.endItem(failure)
+    }
+    return cut.seal()
+  }
+
+  /** Nothing more of this file is wanted. */
+  forget(item: Item): void {
+    if (item.file) this.#progressOf(item).forgotten = true
+  }
+
+  isForgotten(item: Item): boolean {
+    return item.file !== null && this.#progressOf(item).forgotten
+  }
+
+  /** Bytes of a file that were there, once its last segment is cut. */
+  endOf(item: Item): number {
+    return item.file ? this.#progressOf(item).end : 0
+  }
+
+  #progressOf({ file }: Item): Progress {
+    let progress = this.#open.get(file!)
+    if (!progress) {
+      progress = { cutter: new Cutter(this.#average), end: 0, ended: false, failure: null, forgotten: false }
+      this.#open.set(file!, progress)
+    }
+    return progress
+  }
+
+  #cutWhole(cut: CutBatch, { slabOffset }: Segment, loaded: LoadedSegment): string | null {
+    const { bytesRead, failure } = loaded
+    if (failure !== null) return failure
+    // §4.4: a file of at most min bytes is one chunk; §4.3: a hole in it would be longer than min unless
+    // the average is large, and the cutter sees to that.
+    if (bytesRead <= this.#average / 4 && loaded.zeroRuns.length === 0) {
+      if (bytesRead > 0) cut.addChunk(slabOffset, bytesRead)
+      return null
+    }
+    new Cutter(this.#average).push(
+      {
+        start: 0, end: bytesRead, final: true, seenEnd: bytesRead,
+        candidates: loaded.candidates, candidateCount: loaded.candidates.length, zeroRuns: loaded.zeroRuns,
+      },
+      (kind, offset, length) => (kind === 'chunk' ? cut.addChunk(slabOffset + offset, length) : cut.addHole(length)),
+    )
+    return null
+  }
+
+  #cutSegment(cut: CutBatch, progress: Progress, item: Item, segment: Segment, loaded: LoadedSegment): string | null {
+    const { slabOffset, fileOffset, length, lookahead } = segment
+    if (!progress.ended) {
+      const seenEnd = fileOffset + loaded.bytesRead
+      const isShort = loaded.bytesRead < length + lookahead
+      const end = Math.min(fileOffset + length, seenEnd)
+      const final = item.isLast || (isShort && seenEnd <= fileOffset + length)
+      progress.failure ??= loaded.failure
+      progress.ended = final
+      progress.end = end
+      const candidates = Float64Array.from(loaded.candidates, (candidate) => candidate + fileOffset)
+      progress.cutter.push(
+        { start: fileOffset, end, final, seenEnd, candidates, candidateCount: candidates.length, zeroRuns: loaded.zeroRuns },
+        (kind, offset, bytes) => (kind === 'chunk' ? cut.addChunk(slabOffset + offset - fileOffset, bytes) : cut.addHole(bytes)),
+      )
+    }
+    return progress.failure
+  }
+
+  #cutZeros(cut: CutBatch, progress: Progress, { isLast }: Item, [start, seenEnd]: [number, number]): void {
+    if (progress.ended) return
+    const end = isLast ? seenEnd : seenEnd - lookaheadBytes(this.#average)
+    progress.end = end
+    progress.ended = isLast
+    progress.cutter.push(
+      { start, end, final: isLast, seenEnd, candidates: [], candidateCount: 0, zeroRuns: [start, seenEnd] },
+      (kind, _, bytes) => {
+        if (kind === 'chunk') throw new RangeError('a run of zeros was cut into chunks')
+        cut.addHole(bytes)
+      },
+    )
+  }
+}

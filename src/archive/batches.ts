@@ -1,0 +1,209 @@
+/**
+ * Groups entries into batches: small files side by side, large ones and streams in segments. Where a
+ * batch ends depends on the input alone, never on threads or memory.
+ */
+import { BATCH_BYTES, HOLE_ALIGN_BYTES, MIB } from '../base/limits.ts'
+import { lookaheadBytes } from '../codec/chunker.ts'
+import { WARMUP_BYTES, type Segment } from '../engine/engine.ts'
+import type { Metadata, SimpleRecord } from '../format/entry.ts'
+import { toBytes } from './inputs.ts'
+import { LargeFile, StreamFile } from './open-file.ts'
+import { nextData } from './os/holes.ts'
+import { simpleRecordOf } from './records.ts'
+import type { Found } from './walk.ts'
+
+/** An entry that does not come from the file system: a stream, or what another archive held. */
+export type Provided =
+  | { kind: 'content'; path: string; inode: string | null; metadata: Metadata; content: AsyncIterable<Uint8Array> }
+  | { kind: 'record'; path: string; inode: string | null; record: SimpleRecord }
+  /** Another name of the entry with the same `inode`. */
+  | { kind: 'link'; path: string; inode: string }
+
+export type SourceEntry = Found | Provided
+
+/** What one batch holds of one entry. */
+export interface Item {
+  path: Uint8Array
+  /** What tells an object with several names from others. */
+  inode: string | null
+  /** The object has several names and an earlier one stands in the archive. */
+  isLink: boolean
+  /** Anything but a regular file. */
+  record: SimpleRecord | null
+  /** It could not be read: why. */
+  failure: string | null
+  /** Index into the batch's segments; -1 for none. */
+  segment: number
+  /** A run of zeros that was not read, [start, end) in the file. */
+  zeros: [start: number, end: number] | null
+  /** The open file that the segment belongs to; null for one that is read whole. */
+  file: LargeFile | StreamFile | null
+  isFirst: boolean
+  isLast: boolean
+}
+
+export interface Batch {
+  /** Null if there is nothing to read. */
+  slab: SharedArrayBuffer | null
+  items: Item[]
+  segments: Segment[]
+}
+
+export interface BatcherOptions {
+  average: number
+  acquire: () => Promise<SharedArrayBuffer>
+  /** A remark on an entry that is stored all the same. */
+  note: (path: Uint8Array, reason: string) => void
+}
+
+/** Files up to this size are never divided. */
+const WHOLE_FILE_BYTES = 8 * MIB
+/** A batch with less room than this takes no part of a large file. */
+const LEAST_SEGMENT_BYTES = 1 * MIB
+/** Entries of a batch, to bound the memory of trees of empty files. */
+const MAX_ITEMS = 32_768
+
+/** Bytes of a slab for batches with this average chunk size. */
+export function slabBytesFor(average: number): number {
+  return BATCH_BYTES + lookaheadBytes(average) + 4 * WARMUP_BYTES
+}
+
+export class Batcher {
+  readonly #options: BatcherOptions
+  readonly #seen = new Set<string>()
+  #batch: Batch = { slab: null, items: [], segments: [] }
+  readonly #open: (LargeFile | StreamFile)[] = []
+  /** Slab bytes in use, and own bytes of the segments. */
+  #slabUsed = 0
+  #bytes = 0
+
+  constructor(options: BatcherOptions) {
+    this.#options = options
+  }
+
+  async *of(entries: Iterable<SourceEntry> | AsyncIterable<SourceEntry>): AsyncGenerator<Batch> {
+    for await (const entry of entries) {
+      if (this.#batch.items.length >= MAX_ITEMS) yield this.#take()
+      if ('inode' in entry && entry.inode !== null && (entry.kind === 'link' || this.#seen.has(entry.inode))) {
+        this.#push(entry, { isLink: true })
+        continue
+      }
+      if (entry.inode !== null) this.#seen.add(entry.inode)
+      if (entry.kind === 'content') yield* this.#stream(entry)
+      else if (entry.kind === 'file' && entry.size > WHOLE_FILE_BYTES) yield* this.#largeFile(entry)
+      else if (entry.kind === 'file') yield* this.#wholeFile(entry)
+      else if (entry.kind === 'record') this.#push(entry, { record: entry.record })
+      else if (entry.kind !== 'link') this.#simple(entry as Found)
+    }
+    if (this.#batch.items.length > 0) yield this.#take()
+  }
+
+  /** Closes what is still open, after a failure or at the end. */
+  async close(): Promise<void> {
+    for (const file of this.#open.splice(0)) await file.close()
+  }
+
+  #push(entry: { path: string; inode: string | null }, more: Partial<Item>): void {
+    this.#batch.items.push({
+      path: toBytes(entry.path), inode: entry.inode, isLink: false, record: null, failure: null, segment: -1, zeros: null, file: null,
+      isFirst: true, isLast: true, ...more,
+    })
+  }
+
+  #take(): Batch {
+    const batch = this.#batch
+    this.#batch = { slab: null, items: [], segments: [] }
+    this.#slabUsed = 0
+    this.#bytes = 0
+    return batch
+  }
+
+  async #addSegment(segment: Omit<Segment, 'slabOffset'>): Promise<number> {
+    this.#batch.slab ??= await this.#options.acquire()
+    // Files that are read whole lie side by side, so that chunks of several need no gathering.
+    const slabOffset = this.#slabUsed + (segment.fileOffset > 0 ? WARMUP_BYTES : 0)
+    this.#slabUsed = slabOffset + segment.length + segment.lookahead
+    this.#bytes += segment.length
+    return this.#batch.segments.push({ ...segment, slabOffset }) - 1
+  }
+
+  #simple(found: Found): void {
+    try {
+      const record = simpleRecordOf(found, (reason) => this.#options.note(toBytes(found.path), reason))
+      this.#push(found, { record })
+    } catch (error) {
+      this.#push(found, { failure: (error as Error).message })
+    }
+  }
+
+  async *#wholeFile(found: Found): AsyncGenerator<Batch> {
+    if (this.#bytes + found.size > BATCH_BYTES) yield this.#take()
+    const segment = await this.#addSegment({ path: toBytes(found.source), fd: -1, fileOffset: 0, length: found.size, lookahead: 0, final: true })
+    this.#push(found, { segment })
+  }
+
+  async *#largeFile(found: Found): AsyncGenerator<Batch> {
+    let file: LargeFile
+    try {
+      file = new LargeFile(found)
+      this.#open.push(file)
+    } catch (error) {
+      this.#push(found, { failure: (error as Error).message })
+      return
+    }
+    const lookaheadLimit = lookaheadBytes(this.#options.average)
+    for (let offset = 0, isFirst = true; isFirst || offset < file.size; isFirst = false) {
+      const unread = this.#unreadZeros(file, offset, lookaheadLimit)
+      if (unread > offset) {
+        const isLast = unread === file.size
+        const end = isLast ? unread : unread - lookaheadLimit
+        this.#push(found, { zeros: [offset, unread], file, isFirst, isLast })
+        offset = end
+        continue
+      }
+      if (BATCH_BYTES - this.#bytes < LEAST_SEGMENT_BYTES) yield this.#take()
+      const left = file.size - offset
+      const capacity = Math.floor((BATCH_BYTES - this.#bytes) / HOLE_ALIGN_BYTES) * HOLE_ALIGN_BYTES
+      const length = Math.min(left, capacity)
+      const lookahead = Math.min(left - length, lookaheadLimit)
+      const final = length + lookahead === left
+      const segment = await this.#addSegment({ path: null, fd: file.fd, fileOffset: offset, length, lookahead, final })
+      this.#push(found, { segment, file, isFirst, isLast: length === left })
+      offset += length
+      if (length < left) yield this.#take()
+    }
+  }
+
+  /** @returns where the run of zeros that needs no reading ends; `offset` if it is not worth while */
+  #unreadZeros(file: LargeFile, offset: number, lookaheadLimit: number): number {
+    const data = nextData(file.fd, offset, file.size)
+    const end = data === file.size ? data : Math.floor(data / HOLE_ALIGN_BYTES) * HOLE_ALIGN_BYTES
+    return end - offset > lookaheadLimit + LEAST_SEGMENT_BYTES ? end : offset
+  }
+
+  async *#stream(entry: Provided & { kind: 'content' }): AsyncGenerator<Batch> {
+    const file = new StreamFile(entry.content, entry.metadata, this.#options.average)
+    this.#open.push(file)
+    for (let isFirst = true, isLast = false; !isLast; isFirst = false) {
+      if (BATCH_BYTES - this.#bytes < LEAST_SEGMENT_BYTES) yield this.#take()
+      this.#batch.slab ??= await this.#options.acquire()
+      const fileOffset = file.fileOffset
+      const slabOffset = this.#slabUsed + (fileOffset > 0 ? WARMUP_BYTES : 0)
+      const capacity = Math.floor((BATCH_BYTES - this.#bytes) / HOLE_ALIGN_BYTES) * HOLE_ALIGN_BYTES
+      let length, lookahead, atEnd, failure: string | null = null
+      try {
+        ({ length, lookahead, atEnd } = await file.fill(new Uint8Array(this.#batch.slab), slabOffset, capacity))
+      } catch (error) {
+        if (isFirst) {
+          this.#push(entry, { failure: (error as Error).message })
+          return
+        }
+        throw error
+      }
+      isLast = atEnd && lookahead === 0
+      const segment = await this.#addSegment({ path: null, fd: -1, fileOffset, length, lookahead, final: atEnd })
+      this.#push(entry, { segment, file, isFirst, isLast, failure })
+      if (!isLast) yield this.#take()
+    }
+  }
+}

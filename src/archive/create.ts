@@ -1,0 +1,208 @@
+/** `create`: a tree, or streams, into a new archive. */
+import { availableParallelism } from 'node:os'
+import { WarpError, asWarpError } from '../base/errors.ts'
+import { MAX_AVERAGE_BYTES, MIB, MIN_AVERAGE_BYTES } from '../base/limits.ts'
+import { CpuEngine } from '../engine/cpu.ts'
+import type { Pool } from '../engine/pool.ts'
+import type { Metadata } from '../format/entry.ts'
+import { displayPath } from '../format/path.ts'
+import { Batcher, slabBytesFor, type SourceEntry } from './batches.ts'
+import { resolveInputs } from './inputs.ts'
+import { planMemory } from './memory.ts'
+import { libc } from './os/libc.ts'
+import { groupName, userName } from './os/owners.ts'
+import { poolFor } from './pool.ts'
+import { newArchive } from './sealing.ts'
+import { openSink, type Sink } from './sink.ts'
+import { averageFor, survey } from './survey.ts'
+import type { CreateOptions, CreateResult, Problem, Watch } from './types.ts'
+import { Walk, type Found } from './walk.ts'
+import { ArchiveWriter } from './writer.ts'
+
+/**
+ * Writes an archive of all inputs. Inputs that cannot be read are reported through `onProblem` and
+ * counted; the rest goes on.
+ * @throws {WarpError} class usage, output, interrupted or internal; nothing stands under the final name then
+ */
+export async function create(options: CreateOptions): Promise<CreateResult> {
+  const started = performance.now()
+  checkOptions(options)
+  const { exclude = [], oneFileSystem = false, followSymlinks = false, reproducible = false, threads = availableParallelism() } = options
+  let problems = 0
+  const report = (problem: Problem) => {
+    if (problem.kind !== 'note') problems++
+    options.onProblem?.(problem)
+  }
+  const roots = resolveInputs(options.inputs, report)
+  if (libc() === null) report({ kind: 'note', message: 'without the package koffi, extended attributes and ACLs are not stored' })
+  const sink = openSink(options.output)
+  let pool: Pool | null = null
+  try {
+    const walk = new Walk({ exclude, oneFileSystem, followSymlinks, skip: new Set(sink.identities), report: quietly(report) })
+    const found = survey(walk, roots, {
+      identify: reproducible,
+      // Threads start while the walk still goes on.
+      onBytes: (bytes) => {
+        options.signal?.throwIfAborted()
+        if (bytes > EARLY_START_BYTES) pool ??= poolFor(Infinity, threads)
+      },
+    })
+    if (found.entries === 0 && problems > 0) {
+      throw new WarpError('ERR_WARP_INPUT_UNREADABLE', 'none of the inputs could be read', { hint: 'no archive was written' })
+    }
+    pool ??= poolFor(found.hasStream ? Infinity : found.bytes, threads)
+    const result = await writeArchive({
+      options,
+      average: options.chunkSize ?? averageFor(found.bytes),
+      partial: false,
+      archiveId: reproducible ? found.id : undefined,
+      entries: provide(found.found(), reproducible),
+      totals: found.hasStream ? null : { bytes: found.bytes, entries: found.entries },
+      report, sink, pool, withHints: !reproducible,
+    })
+    return { ...result, problems, durationMs: performance.now() - started }
+  } catch (error) {
+    if (!(error instanceof CreateFailure)) await sink.abandon(false)
+    throw error instanceof CreateFailure ? error.reason : interruptedOr(error, options.signal)
+  } finally {
+    await (pool as Pool | null)?.close()
+  }
+
+  /** Problems of the survey would be reported again if the walk is repeated. */
+  function quietly(tell: (problem: Problem) => void): (problem: Problem) => void {
+    const told = new Set<string>()
+    return (problem) => {
+      const key = `${problem.path}\0${problem.message}`
+      if (told.has(key)) return
+      if (told.size < 10_000) told.add(key)
+      tell(problem)
+    }
+  }
+}
+
+/** Input that is worth starting threads for before all of it is known. */
+const EARLY_START_BYTES = 8 * MIB
+
+/** A failure after which the sink is dealt with. */
+class CreateFailure extends Error {
+  readonly reason: WarpError
+
+  constructor(reason: WarpError) {
+    super(reason.message)
+    this.reason = reason
+  }
+}
+
+export interface WriteJob {
+  options: Pick<CreateOptions, keyof Watch | 'compress' | 'level' | 'memory' | 'passphrase' | 'passphraseCost' | 'recipients' | 'signWith' | 'archiveKey'>
+  average: number
+  partial: boolean
+  archiveId: Uint8Array | undefined
+  entries: Iterable<SourceEntry> | AsyncIterable<SourceEntry>
+  totals: { bytes: number; entries: number } | null
+  report: (problem: Problem) => void
+  sink: Sink
+  pool: Pool
+  withHints: boolean
+}
+
+/** Writes `entries`, which are in path order, as an archive to `sink`, and commits it. */
+export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'problems' | 'durationMs'>> {
+  const { options, average, sink, pool, report, totals } = job
+  const { compress = 'auto', level = 3, signal } = options
+  const archive = newArchive({ ...options, average, partial: job.partial, archiveId: job.archiveId })
+  const slabBytes = slabBytesFor(average)
+  const memory = planMemory(options.memory, slabBytes, pool.size)
+  const engine = new CpuEngine(pool, slabBytes, memory.slabs, {
+    average, chunkIdKey: archive.chunkIdKey, sealing: archive.sealing, compression: compress, level,
+  })
+  let doneBytes = 0
+  let doneEntries = 0
+  const writer = new ArchiveWriter({
+    sink, engine, sealing: archive.sealing, average, commitment: archive.commitment, level: 3,
+    withHints: job.withHints, signWith: options.signWith ?? null, indexBytes: memory.indexBytes,
+    onProblem: (kind, path, message) => report({ kind, message, path: displayPath(path) }),
+    onDone: (entries, bytes, path) => {
+      doneEntries += entries
+      doneBytes += bytes
+      options.onProgress?.({
+        bytes: doneBytes, totalBytes: totals?.bytes ?? null, entries: doneEntries, totalEntries: totals?.entries ?? null, path: displayPath(path),
+      })
+    },
+  })
+  const stop = abortion(signal)
+  const batcher = new Batcher({
+    average,
+    acquire: () => Promise.race([engine.acquire(), writer.failed, stop.promise]),
+    note: (path, message) => report({ kind: 'note', message, path: displayPath(path) }),
+  })
+  try {
+    await sink.write([archive.header])
+    for await (const batch of batcher.of(job.entries)) {
+      signal?.throwIfAborted()
+      writer.add(batch)
+    }
+    const result = await Promise.race([writer.finish(), stop.promise])
+    await sink.commit()
+    return { ...result, archiveId: archive.archiveId }
+  } catch (error) {
+    const reason = interruptedOr(error, signal)
+    const keep = reason.class === 'interrupted' && writer.pagesWritten > 0
+    const left = await sink.abandon(keep)
+    const hint = left === null ? reason.hint : `what was written so far can be read with: warp recover ${left} -o NEW.warp`
+    throw new CreateFailure(new WarpError(reason.code, reason.message, { ...reason, hint, cause: reason.cause }))
+  } finally {
+    stop.dispose()
+    await batcher.close()
+    archive.sealing.sealingKey?.fill(0)
+    archive.chunkIdKey?.fill(0)
+  }
+}
+
+/** A promise that rejects when `signal` aborts. */
+function abortion(signal: AbortSignal | undefined): { promise: Promise<never>; dispose: () => void } {
+  let onAbort = () => {}
+  const promise = new Promise<never>((_, reject) => {
+    onAbort = () => reject(new WarpError('ERR_WARP_INTERRUPTED', 'interrupted'))
+    signal?.addEventListener('abort', onAbort)
+  })
+  promise.catch(() => {})
+  return { promise, dispose: () => signal?.removeEventListener('abort', onAbort) }
+}
+
+export function interruptedOr(error: unknown, signal: AbortSignal | undefined): WarpError {
+  if (signal?.aborted && !(error instanceof WarpError)) return new WarpError('ERR_WARP_INTERRUPTED', 'interrupted', { cause: error })
+  return asWarpError(error)
+}
+
+function checkOptions({ inputs, level = 3, chunkSize, threads = 1, memory, reproducible, passphrase, recipients = [] }: CreateOptions): void {
+  if (inputs.length === 0) throw new WarpError('ERR_WARP_USAGE', 'there is nothing to archive', { hint: 'name files or directories' })
+  if (!Number.isInteger(level) || level < 1 || level > 19) throw new WarpError('ERR_WARP_USAGE', 'the level is a number from 1 to 19')
+  if (!Number.isInteger(threads) || threads < 1 || threads > 1024) throw new WarpError('ERR_WARP_USAGE', 'threads is a number from 1 to 1024')
+  if (memory !== undefined && !(memory >= 128 * MIB)) throw new WarpError('ERR_WARP_USAGE', 'memory is at least 128 MiB')
+  if (chunkSize !== undefined && !(chunkSize >= MIN_AVERAGE_BYTES && chunkSize <= MAX_AVERAGE_BYTES && Number.isInteger(Math.log2(chunkSize)))) {
+    throw new WarpError('ERR_WARP_USAGE', 'the chunk size is a power of two from 4 KiB to 4 MiB')
+  }
+  if (reproducible && (passphrase !== undefined || recipients.length > 0)) {
+    throw new WarpError('ERR_WARP_USAGE', 'a reproducible archive cannot be encrypted', { hint: 'encryption draws fresh keys each time: leave out one of the two' })
+  }
+}
+
+/** Streams get the metadata of a new file of the caller's. */
+function* provide(found: Iterable<Found>, reproducible: boolean): Generator<SourceEntry> {
+  for (const entry of found) {
+    if (!entry.stream) yield entry
+    else yield { kind: 'content', path: entry.path, inode: null, metadata: streamMetadata(reproducible), content: entry.stream }
+  }
+}
+
+function streamMetadata(reproducible: boolean): Metadata {
+  const uid = process.getuid?.() ?? 0
+  const gid = process.getgid?.() ?? 0
+  const now = Date.now()
+  return {
+    unstable: false, mode: 0o644, uid, gid, user: userName(uid), group: groupName(gid),
+    mtimeSeconds: reproducible ? 0 : Math.floor(now / 1000),
+    mtimeNanoseconds: reproducible ? 0 : (now % 1000) * 1_000_000, xattrs: [],
+  }
+}

@@ -1,0 +1,70 @@
+/** Reads frames and checks chunks: on the calling thread, or in tasks of worker threads. */
+import { WarpError } from '../base/errors.ts'
+import { BLOCK_HEADER_BYTES, ID_BYTES } from '../base/limits.ts'
+import { hashChunks } from '../codec/blake3.ts'
+import { blockBytes, openBlock, readBlockHeaderOf, type Sealing } from '../engine/block.ts'
+import { KIND } from '../format/block.ts'
+import { readFully } from './load-task.ts'
+
+let buffer = Buffer.alloc(0)
+
+/**
+ * The plaintext of the frame whose block is at `offset`.
+ * @returns valid until the next call in this thread
+ * @throws {WarpError} ERR_WARP_BLOCK_DAMAGED, ERR_WARP_TRUNCATED, ERR_WARP_MALFORMED, …
+ */
+export function readFrame(fd: number, offset: number, sealing: Sealing): Uint8Array {
+  if (buffer.length < BLOCK_HEADER_BYTES) buffer = Buffer.allocUnsafeSlow(1024 * 1024)
+  const head = buffer.subarray(0, BLOCK_HEADER_BYTES)
+  if (readFully(fd, head, offset) < BLOCK_HEADER_BYTES) throw truncated(offset)
+  const header = readBlockHeaderOf(sealing, head, offset, { kind: KIND.frame })
+  const length = blockBytes(header)
+  if (buffer.length < length) {
+    const larger = Buffer.allocUnsafeSlow(length)
+    head.copy(larger)
+    buffer = larger
+  }
+  const rest = buffer.subarray(BLOCK_HEADER_BYTES, length)
+  if (readFully(fd, rest, offset + BLOCK_HEADER_BYTES) < rest.length) throw truncated(offset)
+  return openBlock(sealing, header, buffer.subarray(0, length), offset)
+}
+
+function truncated(offset: number): WarpError {
+  return new WarpError('ERR_WARP_TRUNCATED', 'the archive ends inside a frame', { offset })
+}
+
+/**
+ * Holds chunks of a frame against their ids.
+ * @param chunks [offset, length] pairs
+ * @param ids 32 bytes for each
+ * @returns numbers of the chunks that are not what they should be
+ */
+export function wrongChunks(frame: Uint8Array, chunks: Uint32Array, ids: Uint8Array, chunkIdKey: Uint8Array | null): number[] {
+  const wrong: number[] = []
+  for (let i = 0; i < chunks.length; i += 2) {
+    if (chunks[i]! + chunks[i + 1]! > frame.length) wrong.push(i / 2)
+  }
+  if (wrong.length > 0) return wrong
+  const found = Buffer.allocUnsafe(ids.length)
+  hashChunks(frame, chunks, chunkIdKey, found)
+  if (found.equals(ids)) return wrong
+  for (let at = 0; at < ids.length; at += ID_BYTES) {
+    if (found.compare(ids, at, at + ID_BYTES, at, at + ID_BYTES) !== 0) wrong.push(at / ID_BYTES)
+  }
+  return wrong
+}
+
+export interface CheckRequest {
+  fd: number
+  offset: number
+  sealing: Sealing
+  chunkIdKey: Uint8Array | null
+  chunks: Uint32Array
+  ids: Uint8Array
+}
+
+/** Task: checks a frame and chunks of it; @returns numbers of the wrong ones */
+export function check({ fd, offset, sealing, chunkIdKey, chunks, ids }: CheckRequest): { wrong: Uint32Array } {
+  const frame = readFrame(fd, offset, sealing)
+  return { wrong: Uint32Array.from(wrongChunks(frame, chunks, ids, chunkIdKey)) }
+}

@@ -1,0 +1,85 @@
+/** The task behind LoadRequest: reads segments into a slab and scans them. Runs in worker threads. */
+import fs from 'node:fs'
+import { LOADED, LOADED_FIELDS, PLAN, PLAN_FIELDS, Scanner, type LoadReply, type LoadRequest } from '../engine/load.ts'
+import { sameVersion, statFd } from './os/stat.ts'
+import { readXattrs } from './os/xattrs.ts'
+
+// What has become a symlink meanwhile is not followed, what has become a FIFO not waited for.
+const OPEN_FLAGS = fs.constants.O_RDONLY | fs.constants.O_NONBLOCK | fs.constants.O_NOFOLLOW
+
+/** @returns bytes read: less than `length` only at the end of the file */
+export function readFully(fd: number, into: Uint8Array, position: number): number {
+  let done = 0
+  while (done < into.length) {
+    const count = fs.readSync(fd, into, done, into.length - done, position + done)
+    if (count === 0) break
+    done += count
+  }
+  return done
+}
+
+export function load({ slab, average, paths, pathEnds, plan }: LoadRequest): LoadReply {
+  const count = pathEnds.length
+  const bytes = Buffer.from(slab)
+  const allPaths = Buffer.from(paths.buffer, paths.byteOffset, paths.length)
+  const scanner = new Scanner(average)
+  const fields = new Float64Array(count * LOADED_FIELDS)
+  const inodes = new BigUint64Array(count * 2)
+  const failures: LoadReply['failures'] = []
+  const xattrs: LoadReply['xattrs'] = []
+
+  /** Reads the whole file at `path`; @returns bytes read */
+  function readWhole(i: number, path: Buffer, into: Buffer): number {
+    const fd = fs.openSync(path, OPEN_FLAGS)
+    try {
+      const before = statFd(fd)
+      if (before.type !== 'file') throw new Error('it became something else while it was read')
+      const bytesRead = readFully(fd, into, 0)
+      const after = statFd(fd)
+      try {
+        const list = readXattrs({ fd })
+        if (list && list.length > 0) xattrs.push({ index: i, list })
+      } catch (error) {
+        xattrs.push({ index: i, list: [], problem: (error as Error).message })
+      }
+      fields.set(
+        [
+          bytesRead,
+          sameVersion(before, after) && bytesRead === before.size ? 0 : 1,
+          before.mode, before.uid, before.gid,
+          before.mtimeSeconds, before.mtimeNanoseconds, before.ctimeSeconds, before.ctimeNanoseconds,
+        ],
+        i * LOADED_FIELDS,
+      )
+      inodes[2 * i] = before.inode
+      inodes[2 * i + 1] = before.device
+      return bytesRead
+    } finally {
+      fs.closeSync(fd)
+    }
+  }
+
+  for (let i = 0, pathStart = 0; i < count; pathStart = pathEnds[i++]!) {
+    const at = i * PLAN_FIELDS
+    const slabOffset = plan[at + PLAN.slabOffset]!
+    const length = plan[at + PLAN.length]!
+    const fd = plan[at + PLAN.fd]!
+    const warmup = plan[at + PLAN.warmup]!
+    const fileOffset = plan[at + PLAN.fileOffset]!
+    const into = bytes.subarray(slabOffset - warmup, slabOffset + length)
+    let bytesRead = length
+    try {
+      if (pathEnds[i]! > pathStart) bytesRead = readWhole(i, allPaths.subarray(pathStart, pathEnds[i]), into)
+      else if (fd >= 0) bytesRead = Math.max(0, readFully(fd, into, fileOffset - warmup) - warmup)
+      fields[i * LOADED_FIELDS + LOADED.bytesRead] = bytesRead
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      failures.push({ index: i, code: code ?? 'EIO', message })
+      scanner.skip()
+      continue
+    }
+    const atEnd = plan[at + PLAN.final] === 1 || bytesRead < length
+    scanner.scan(into.subarray(0, warmup + bytesRead), warmup, fileOffset, atEnd)
+  }
+  return { fields, inodes, failures, xattrs, ...scanner.take() }
+}

@@ -1,0 +1,21 @@
+/** Divides the memory budget: what Node and its threads take anyway, batches in flight, the chunk index. */
+import { MIB } from '../base/limits.ts'
+
+export const DEFAULT_MEMORY_BYTES = 512 * MIB
+
+/** Resident size of the process before any work, and of each thread with its compressor; measured. */
+const PROCESS_BYTES = 80 * MIB
+const THREAD_BYTES = 32 * MIB
+
+export interface MemoryPlan {
+  /** Batches in flight: a slab of input and one of output each. */
+  slabs: number
+  indexBytes: number
+}
+
+export function planMemory(memory = DEFAULT_MEMORY_BYTES, slabBytes: number, threads: number): MemoryPlan {
+  const left = Math.max(0, memory - PROCESS_BYTES - threads * THREAD_BYTES)
+  const indexBytes = left / 4
+  const slabs = Math.max(1, Math.floor((left - indexBytes) / (2 * slabBytes)))
+  return { slabs: Math.min(slabs, threads + 2), indexBytes }
+}

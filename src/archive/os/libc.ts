@@ -1,0 +1,141 @@
+/**
+ * The few functions of libc that Node lacks, reached through the optional package koffi on 64-bit
+ * Linux. Everything is synchronous and loads on first use; elsewhere `libc()` is null.
+ */
+
+import { createRequire } from 'node:module'
+import { constants } from 'node:os'
+import type * as Koffi from 'koffi'
+
+/** A descriptor, or the bytes of a path whose last component is not followed if it is a symlink. */
+export type Target = { fd: number } | { path: Uint8Array }
+
+/**
+ * Every function returns what the system call returns, or `-errno` where that fails (`-ENOSYS` where
+ * this libc does not have it). Paths and names are raw bytes without NUL.
+ */
+export interface Libc {
+  /** Sets the modification time, leaving the access time alone. */
+  setTimes(target: Target, seconds: number, nanoseconds: number): number
+  /** Moves the position of `fd`; `offset` and the result in bytes. */
+  lseek(fd: number, offset: number, whence: number): number
+  mkfifo(path: Uint8Array, mode: number): number
+  /** `device` as `makedev` gives it. */
+  mknod(path: Uint8Array, mode: number, device: number): number
+  listXattrs(target: Target, into: Uint8Array): number
+  getXattr(target: Target, name: Uint8Array, into: Uint8Array): number
+  setXattr(target: Target, name: Uint8Array, value: Uint8Array): number
+  /** Renames; `-EEXIST` if `to` exists, `-EINVAL` if the file system cannot do that. */
+  renameNoReplace(from: Uint8Array, to: Uint8Array): number
+}
+
+export const SEEK_DATA = 3
+
+/** Errno numbers of this system. */
+export const ERRNO = constants.errno
+
+// linux/fcntl.h, linux/stat.h, linux/fs.h: the same on every 64-bit Linux.
+const AT_FDCWD = -100
+const AT_SYMLINK_NOFOLLOW = 0x100
+const UTIME_OMIT = 1_073_741_822n
+const RENAME_NOREPLACE = 1
+
+// `off_t`, `time_t` and `long` are 64 bits wide there, as the declarations below assume.
+const ARCHITECTURES = ['x64', 'arm64', 'riscv64', 'loong64', 'ppc64', 's390x']
+
+let loaded: Libc | null | undefined
+
+/** libc, or null where it cannot be reached: other systems, no koffi, or WARP_NO_KOFFI=1. */
+export function libc(): Libc | null {
+  loaded ??= load()
+  return loaded
+}
+
+/** Makes the next `libc()` look again, for tests that switch WARP_NO_KOFFI. */
+export function forgetLibc(): void {
+  loaded = undefined
+}
+
+function load(): Libc | null {
+  if (process.env.WARP_NO_KOFFI === '1') return null
+  if (process.platform !== 'linux' || !ARCHITECTURES.includes(process.arch)) return null
+  try {
+    return bind(createRequire(import.meta.url)('koffi') as typeof Koffi)
+  } catch {
+    return null // not installed, or no binary for this system
+  }
+}
+
+type Native = (...args: unknown[]) => number | bigint
+
+function bind(koffi: typeof Koffi): Libc {
+  // The process itself: node is linked with libc, be it glibc or musl.
+  const library = koffi.load(null)
+
+  function declare(prototype: string): (...args: unknown[]) => number {
+    let native: Native
+    try {
+      native = library.func(prototype) as unknown as Native
+    } catch {
+      return () => -ERRNO.ENOSYS
+    }
+    return (...args) => {
+      const result = Number(native(...args))
+      return result < 0 ? -koffi.errno() : result
+    }
+  }
+
+  const utimensat = declare('int utimensat(int dirfd, const void *path, const void *times, int flags)')
+  const futimens = declare('int futimens(int fd, const void *times)')
+  const lseek = declare('int64_t lseek(int fd, int64_t offset, int whence)')
+  const mkfifo = declare('int mkfifo(const void *path, uint32_t mode)')
+  const mknod = declare('int mknod(const void *path, uint32_t mode, uint64_t dev)')
+  const flist = declare('int64_t flistxattr(int fd, void *list, uint64_t size)')
+  const llist = declare('int64_t llistxattr(const void *path, void *list, uint64_t size)')
+  const fget = declare('int64_t fgetxattr(int fd, const void *name, void *value, uint64_t size)')
+  const lget = declare('int64_t lgetxattr(const void *path, const void *name, void *value, uint64_t size)')
+  const fset = declare('int fsetxattr(int fd, const void *name, const void *value, uint64_t size, int flags)')
+  const lset = declare(
+    'int lsetxattr(const void *path, const void *name, const void *value, uint64_t size, int flags)',
+  )
+  const renameat2 = declare(
+    'int renameat2(int olddir, const void *oldpath, int newdir, const void *newpath, uint32_t flags)',
+  )
+
+  const times = BigInt64Array.of(0n, UTIME_OMIT, 0n, 0n)
+
+  return {
+    setTimes(target, seconds, nanoseconds) {
+      times[2] = BigInt(seconds)
+      times[3] = BigInt(nanoseconds)
+      if ('fd' in target) return futimens(target.fd, times)
+      return utimensat(AT_FDCWD, terminated(target.path), times, AT_SYMLINK_NOFOLLOW)
+    },
+    lseek,
+    mkfifo: (path, mode) => mkfifo(terminated(path), mode),
+    mknod: (path, mode, device) => mknod(terminated(path), mode, device),
+    listXattrs(target, into) {
+      if ('fd' in target) return flist(target.fd, into, into.length)
+      return llist(terminated(target.path), into, into.length)
+    },
+    getXattr(target, name, into) {
+      if ('fd' in target) return fget(target.fd, terminated(name), into, into.length)
+      return lget(terminated(target.path), terminated(name), into, into.length)
+    },
+    setXattr(target, name, value) {
+      if ('fd' in target) return fset(target.fd, terminated(name), value, value.length, 0)
+      return lset(terminated(target.path), terminated(name), value, value.length, 0)
+    },
+    renameNoReplace(from, to) {
+      return renameat2(AT_FDCWD, terminated(from), AT_FDCWD, terminated(to), RENAME_NOREPLACE)
+    },
+  }
+}
+
+/** A C string of `bytes`. A NUL inside would name another object than the caller checked. */
+function terminated(bytes: Uint8Array): Uint8Array {
+  if (bytes.includes(0)) throw new TypeError('NUL in a path or name')
+  const result = new Uint8Array(bytes.length + 1)
+  result.set(bytes)
+  return result
+}

@@ -1,0 +1,109 @@
+/** What `lstat` says of a file system object, in the units of the archive format. */
+
+import { constants, fstatSync, lstatSync } from 'node:fs'
+import type { BigIntStats } from 'node:fs'
+import { OsError } from './os-error.ts'
+
+export type FileType = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'chardev' | 'blockdev'
+
+export interface FileStat {
+  type: FileType
+  /** Bytes. */
+  size: number
+  /** Permissions, set-uid, set-gid and sticky: 12 bits. */
+  mode: number
+  uid: number
+  gid: number
+  /** Whole seconds since 1970, rounded down, so that nanoseconds are 0 … 999,999,999 before it too. */
+  mtimeSeconds: number
+  mtimeNanoseconds: number
+  ctimeSeconds: number
+  ctimeNanoseconds: number
+  /** u64. */
+  inode: bigint
+  /** u64. */
+  device: bigint
+  nlink: number
+  /** 0 unless a device. */
+  rdevMajor: number
+  rdevMinor: number
+}
+
+const TYPES = new Map<number, FileType>([
+  [constants.S_IFREG, 'file'],
+  [constants.S_IFDIR, 'directory'],
+  [constants.S_IFLNK, 'symlink'],
+  [constants.S_IFIFO, 'fifo'],
+  [constants.S_IFSOCK, 'socket'],
+  [constants.S_IFCHR, 'chardev'],
+  [constants.S_IFBLK, 'blockdev'],
+])
+
+const GIGA = 1_000_000_000n
+
+/** @throws {OsError} ENOTSUP: of none of the types above */
+export function statOf(stats: BigIntStats): FileStat {
+  const bits = Number(stats.mode)
+  const type = TYPES.get(bits & constants.S_IFMT)
+  if (type === undefined) throw new OsError('ENOTSUP', 'stat')
+  const mtime = splitTime(stats.mtimeNs)
+  const ctime = splitTime(stats.ctimeNs)
+  const isDevice = type === 'chardev' || type === 'blockdev'
+  const [rdevMajor, rdevMinor] = isDevice ? splitDevice(stats.rdev) : [0, 0]
+  return {
+    type,
+    size: Number(stats.size),
+    mode: bits & 0o7777,
+    uid: Number(stats.uid),
+    gid: Number(stats.gid),
+    mtimeSeconds: mtime[0],
+    mtimeNanoseconds: mtime[1],
+    ctimeSeconds: ctime[0],
+    ctimeNanoseconds: ctime[1],
+    inode: BigInt.asUintN(64, stats.ino),
+    device: BigInt.asUintN(64, stats.dev),
+    nlink: Number(stats.nlink),
+    rdevMajor,
+    rdevMinor,
+  }
+}
+
+/**
+ * Does not follow a symlink.
+ * @throws Node's system error
+ */
+export function lstatPath(path: Buffer): FileStat {
+  return statOf(lstatSync(path, { bigint: true }))
+}
+
+/** @throws Node's system error */
+export function statFd(fd: number): FileStat {
+  return statOf(fstatSync(fd, { bigint: true }))
+}
+
+/** Whether both describe the same object, unchanged as far as the file system can tell. */
+export function sameVersion(a: FileStat, b: FileStat): boolean {
+  return (
+    a.size === b.size &&
+    a.mtimeSeconds === b.mtimeSeconds &&
+    a.mtimeNanoseconds === b.mtimeNanoseconds &&
+    a.ctimeSeconds === b.ctimeSeconds &&
+    a.ctimeNanoseconds === b.ctimeNanoseconds &&
+    a.inode === b.inode &&
+    a.device === b.device
+  )
+}
+
+function splitTime(nanoseconds: bigint): [number, number] {
+  const rest = Number(nanoseconds % GIGA)
+  const seconds = Number(nanoseconds / GIGA)
+  return rest < 0 ? [seconds - 1, rest + 1e9] : [seconds, rest]
+}
+
+function splitDevice(rdev: bigint): [number, number] {
+  if (process.platform === 'darwin') return [Number((rdev >> 24n) & 0xffn), Number(rdev & 0xff_ffffn)]
+  // gnu_dev_major and gnu_dev_minor of sys/sysmacros.h; musl has the same.
+  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xffff_f000n)
+  const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffff_ff00n)
+  return [Number(major), Number(minor)]
+}

@@ -1,0 +1,13 @@
+/** The pool of an archive's job: threads, or none for a small one. */
+import { InlinePool, WorkerPool, type Pool } from '../engine/pool.ts'
+import { tasks } from './worker.ts'
+
+/** Bytes below which starting threads takes longer than the work. */
+const SMALL_JOB_BYTES = 2 * 1024 * 1024
+
+/** @param bytes what there is to do; Infinity if unknown */
+export function poolFor(bytes: number, threads: number): Pool {
+  if (bytes < SMALL_JOB_BYTES) return new InlinePool(tasks)
+  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
+  return new WorkerPool(new URL(`./worker${extension}`, import.meta.url), threads)
+}

@@ -1,0 +1,58 @@
+/** Everything about a new archive's keys and header (§5.1, §6). */
+import { randomBytes } from 'node:crypto'
+import { WarpError } from '../base/errors.ts'
+import { ARCHIVE_ID_BYTES, KEY_BYTES, MAX_SLOTS } from '../base/limits.ts'
+import { hash, keyedHash } from '../codec/blake3.ts'
+import { subKeys, wrapForPassphrase, wrapForRecipient } from '../codec/keys.ts'
+import type { Sealing } from '../engine/block.ts'
+import { writeHeader } from '../format/header.ts'
+import type { KeySlot } from '../format/key-slot.ts'
+
+/** RFC 9106 §4 with the parallelism of the format: 3 passes over 64 MiB. */
+export const DEFAULT_PASSPHRASE_COST = { iterations: 3, memoryKib: 65_536 }
+
+export interface NewArchive {
+  header: Uint8Array
+  sealing: Sealing
+  chunkIdKey: Uint8Array | null
+  commitment: Uint8Array
+  archiveId: Uint8Array
+}
+
+export interface NewArchiveOptions {
+  average: number
+  partial: boolean
+  /** Instead of a random one. */
+  archiveId?: Uint8Array
+  passphrase?: Uint8Array | string
+  passphraseCost?: { iterations: number; memoryKib: number }
+  recipients?: Uint8Array[]
+  archiveKey?: Uint8Array
+}
+
+export function newArchive(options: NewArchiveOptions): NewArchive {
+  const archiveId = options.archiveId ?? randomBytes(ARCHIVE_ID_BYTES)
+  const { average, partial, recipients = [], passphrase } = options
+  const encrypted = passphrase !== undefined || recipients.length > 0
+  const none = new Uint8Array(KEY_BYTES)
+  if (!encrypted) {
+    const header = writeHeader({ archiveId, average, encrypted, partial, segmentSalt: none, commitment: none, slots: [] }, hash, () => null)
+    return { header, sealing: { archiveId, sealingKey: null }, chunkIdKey: null, commitment: none, archiveId }
+  }
+  if (recipients.length + 1 > MAX_SLOTS) throw new WarpError('ERR_WARP_USAGE', `an archive has at most ${MAX_SLOTS} key slots`)
+  const archiveKey = options.archiveKey?.slice() ?? randomBytes(KEY_BYTES)
+  const segmentSalt = randomBytes(KEY_BYTES)
+  const slots: KeySlot[] = recipients.map((recipient) => wrapForRecipient({ archiveKey, archiveId, recipient, random: randomBytes }))
+  if (passphrase !== undefined) {
+    const { iterations, memoryKib } = options.passphraseCost ?? DEFAULT_PASSPHRASE_COST
+    slots.unshift(wrapForPassphrase({ archiveKey, archiveId, passphrase: Buffer.from(passphrase as Uint8Array), iterations, memoryKib, random: randomBytes }))
+  }
+  const keys = subKeys(archiveKey, segmentSalt)
+  const header = writeHeader(
+    { archiveId, average, encrypted, partial, segmentSalt, commitment: keys.commitment, slots }, hash,
+    (bytes) => keyedHash(keys.mac, bytes),
+  )
+  archiveKey.fill(0)
+  keys.mac.fill(0)
+  return { header, sealing: { archiveId, sealingKey: keys.sealing }, chunkIdKey: keys.chunkId, commitment: keys.commitment, archiveId }
+}

@@ -1,0 +1,168 @@
+/** Where an archive is written: a temporary file that takes its final name at the end, or a descriptor. */
+import fs from 'node:fs'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { randomBytes } from 'node:crypto'
+import { WarpError, asWarpError } from '../base/errors.ts'
+
+const writev = promisify(fs.writev)
+const fsync = promisify(fs.fsync)
+
+export interface Sink {
+  /** Bytes written so far. */
+  readonly length: number
+  /** `device:inode` of what is written to, and of the file that it will replace. */
+  readonly identities: string[]
+  /** Writes all of the buffers; they are borrowed until it returns. */
+  write(buffers: Uint8Array[]): Promise<void>
+  /** Makes what was written durable, under its final name. */
+  commit(): Promise<void>
+  /**
+   * Gives up.
+   * @param keep leave what was written where it is, under its temporary name
+   * @returns the path of what was left
+   */
+  abandon(keep: boolean): Promise<string | null>
+}
+
+/** An output error in warp's terms. */
+export function outputError(error: unknown, name: string): WarpError {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (error instanceof WarpError) return error
+  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
+    return new WarpError('ERR_WARP_NO_SPACE', `${name}: no space left to write`, { cause: error, path: name, hint: 'free some space or write elsewhere' })
+  }
+  if (code === 'EPIPE') return new WarpError('ERR_WARP_PIPE_CLOSED', `${name}: the reader of the pipe has gone`, { cause: error })
+  if (code === undefined) return asWarpError(error)
+  return new WarpError('ERR_WARP_OUTPUT', `${name}: ${message}`, { cause: error, path: name })
+}
+
+abstract class DescriptorSink implements Sink {
+  length = 0
+  readonly identities: string[]
+  protected readonly fd: number
+  protected readonly name: string
+
+  constructor(fd: number, name: string) {
+    this.fd = fd
+    this.name = name
+    const { dev, ino } = fs.fstatSync(fd, { bigint: true })
+    this.identities = [`${dev}:${ino}`]
+  }
+
+  async write(buffers: Uint8Array[]): Promise<void> {
+    try {
+      let left = buffers.filter((buffer) => buffer.length > 0)
+      while (left.length > 0) {
+        let written: number
+        try {
+          written = (await writev(this.fd, left.slice(0, 64))).bytesWritten
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+          // Standard output may be a pipe that another process made non-blocking.
+          await new Promise((resolve) => setTimeout(resolve, 1))
+          continue
+        }
+        this.length += written
+        left = dropFirst(left, written)
+      }
+    } catch (error) {
+      throw outputError(error, this.name)
+    }
+  }
+
+  abstract commit(): Promise<void>
+  abstract abandon(keep: boolean): Promise<string | null>
+}
+
+function dropFirst(buffers: Uint8Array[], count: number): Uint8Array[] {
+  let i = 0
+  while (i < buffers.length && count >= buffers[i]!.length) count -= buffers[i++]!.length
+  if (i === buffers.length) return []
+  return [buffers[i]!.subarray(count), ...buffers.slice(i + 1)]
+}
+
+/** Writes to a descriptor that somebody else owns. */
+class BorrowedSink extends DescriptorSink {
+  async commit(): Promise<void> {}
+
+  async abandon(): Promise<null> {
+    return null
+  }
+}
+
+/** Writes to an existing file that is not a regular one: a device, a FIFO. */
+class DeviceSink extends DescriptorSink {
+  async commit(): Promise<void> {
+    fs.closeSync(this.fd)
+  }
+
+  async abandon(): Promise<null> {
+    fs.closeSync(this.fd)
+    return null
+  }
+}
+
+class FileSink extends DescriptorSink {
+  readonly #temporary: string
+  readonly #final: string
+
+  constructor(fd: number, temporary: string, final: string) {
+    super(fd, final)
+    this.#temporary = temporary
+    this.#final = final
+    const old = fs.statSync(final, { bigint: true, throwIfNoEntry: false })
+    if (old) this.identities.push(`${old.dev}:${old.ino}`)
+  }
+
+  async commit(): Promise<void> {
+    try {
+      await fsync(this.fd)
+      fs.closeSync(this.fd)
+      fs.renameSync(this.#temporary, this.#final)
+      syncDirectory(path.dirname(this.#final))
+    } catch (error) {
+      throw outputError(error, this.name)
+    }
+  }
+
+  async abandon(keep: boolean): Promise<string | null> {
+    try {
+      fs.closeSync(this.fd)
+    } catch {
+      // Closed by a commit that failed later.
+    }
+    if (keep) return this.#temporary
+    fs.rmSync(this.#temporary, { force: true })
+    return null
+  }
+}
+
+/** Makes a rename in `directory` durable, where the platform can. */
+export function syncDirectory(directory: string): void {
+  try {
+    const fd = fs.openSync(directory, 'r')
+    try {
+      fs.fsyncSync(fd)
+    } finally {
+      fs.closeSync(fd)
+    }
+  } catch {
+    // Windows and some file systems cannot sync a directory.
+  }
+}
+
+/** @throws {WarpError} of class output: the file cannot be made */
+export function openSink(output: string | { fd: number }): Sink {
+  if (typeof output !== 'string') return new BorrowedSink(output.fd, output.fd === 1 ? 'standard output' : `descriptor ${output.fd}`)
+  try {
+    const old = fs.statSync(output, { throwIfNoEntry: false })
+    if (old?.isDirectory()) throw new WarpError('ERR_WARP_OUTPUT', `${output} is a directory`, { path: output, hint: 'name a file to write' })
+    if (old && !old.isFile()) return new DeviceSink(fs.openSync(output, 'w'), output)
+    const final = old ? fs.realpathSync(output) : output
+    const temporary = `${final}.partial-${randomBytes(4).toString('hex')}`
+    return new FileSink(fs.openSync(temporary, 'wx'), temporary, final)
+  } catch (error) {
+    throw outputError(error, output)
+  }
+}

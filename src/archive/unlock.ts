@@ -1,0 +1,65 @@
+/** Reads the header of an archive and opens its key slots (§5.1, §6.2). */
+import { timingSafeEqual } from 'node:crypto'
+import { WarpError } from '../base/errors.ts'
+import { HEADER_BYTES } from '../base/limits.ts'
+import { hash, keyedHash } from '../codec/blake3.ts'
+import { subKeys, unwrapWithIdentity, unwrapWithPassphrase } from '../codec/keys.ts'
+import type { Sealing } from '../engine/block.ts'
+import { readHeader, readHeaderSize, type Header } from '../format/header.ts'
+import type { ArchiveSource } from './source.ts'
+import type { Keys } from './types.ts'
+
+/** An archive whose header is read and whose keys are at hand. */
+export interface Unlocked {
+  header: Header
+  /** Where the first block begins. */
+  firstBlock: number
+  sealing: Sealing
+  chunkIdKey: Uint8Array | null
+}
+
+/**
+ * @throws {WarpError} ERR_WARP_KEY_NEEDED, ERR_WARP_KEY_WRONG; ERR_WARP_COMMITMENT_MISMATCH: a slot opens
+ *   and the header is not what its key vouches for; the errors of `readHeader`
+ */
+export async function unlock(source: ArchiveSource, keys: Keys): Promise<Unlocked> {
+  const first = await source.read(0, HEADER_BYTES)
+  const firstBlock = readHeaderSize(first)
+  const { header, macInput } = readHeader(await source.read(0, firstBlock), hash)
+  if (!header.encrypted) return { header, firstBlock, sealing: { archiveId: header.archiveId, sealingKey: null }, chunkIdKey: null }
+  const archiveKey = await findArchiveKey(header, keys)
+  const sub = subKeys(archiveKey, header.segmentSalt)
+  archiveKey.fill(0)
+  const isGenuine = timingSafeEqual(sub.commitment, header.commitment) && timingSafeEqual(keyedHash(sub.mac, macInput), header.mac)
+  sub.mac.fill(0)
+  if (!isGenuine) throw new WarpError('ERR_WARP_COMMITMENT_MISMATCH', 'the header was altered: it does not match the key')
+  return { header, firstBlock, sealing: { archiveId: header.archiveId, sealingKey: sub.sealing }, chunkIdKey: sub.chunkId }
+}
+
+async function findArchiveKey({ slots, archiveId }: Header, { passphrase, askPassphrase, identities = [] }: Keys): Promise<Uint8Array> {
+  for (const { x25519Secret } of identities) {
+    for (const slot of slots) {
+      const key = slot.type === 2 ? unwrapWithIdentity(slot, archiveId, x25519Secret) : null
+      if (key) return key
+    }
+  }
+  const passphraseSlots = slots.filter((slot) => slot.type === 1)
+  const given = passphrase ?? (passphraseSlots.length > 0 ? await askPassphrase?.() : null)
+  if (given !== undefined && given !== null) {
+    const bytes = Buffer.from(given as Uint8Array)
+    for (const slot of passphraseSlots) {
+      const key = unwrapWithPassphrase(slot, archiveId, bytes)
+      if (key) return key
+    }
+    throw new WarpError('ERR_WARP_KEY_WRONG', 'the passphrase does not open this archive', { hint: hintFor(slots) })
+  }
+  if (identities.length > 0) throw new WarpError('ERR_WARP_KEY_WRONG', 'the identity does not open this archive', { hint: hintFor(slots) })
+  throw new WarpError('ERR_WARP_KEY_NEEDED', 'the archive is encrypted', { hint: hintFor(slots) })
+}
+
+function hintFor(slots: Header['slots']): string {
+  const ways: string[] = []
+  if (slots.some((slot) => slot.type === 1)) ways.push('a passphrase (--passphrase-file FILE or WARP_PASSPHRASE)')
+  if (slots.some((slot) => slot.type === 2)) ways.push('an identity (--identity FILE)')
+  return `it opens with ${ways.join(' or ')}`
+}

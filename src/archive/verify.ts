@@ -1,0 +1,111 @@
+/** `verify`: reads an archive from its first byte to its last and checks all that can be checked. */
+import { availableParallelism } from 'node:os'
+import { WarpError, asWarpError } from '../base/errors.ts'
+import { MIB } from '../base/limits.ts'
+import { displayPath } from '../format/path.ts'
+import { EntryAssembler } from './assemble.ts'
+import { ChunkIndex } from './chunk-index.ts'
+import { FrameJobs, packIds } from './frame-jobs.ts'
+import type { CheckRequest } from './frame-reader.ts'
+import { poolFor } from './pool.ts'
+import { Scan } from './scan.ts'
+import { openSource, PassingSource } from './source.ts'
+import type { Source, VerifyOptions, VerifyResult } from './types.ts'
+import { unlock } from './unlock.ts'
+import { interruptedOr } from './create.ts'
+
+/** Paths named for one damaged frame. */
+const MAX_NAMED = 100
+
+/** Memory for remembering which chunks were checked, bytes. */
+const INDEX_BYTES = 128 * MIB
+
+/**
+ * @throws {WarpError} what is wrong with the archive's structure, header, metadata, counts or signature;
+ *   damaged frames are collected in the result
+ */
+export async function verify(source: Source, options: VerifyOptions = {}): Promise<VerifyResult> {
+  const started = performance.now()
+  const { quick = false, signedBy, signal, onProgress, threads = availableParallelism() } = options
+  const from = quick && typeof source !== 'string' ? new PassingSource(source.stream) : openSource(source, options.tempDir)
+  const pool = poolFor(quick ? 0 : (from.length ?? Infinity), threads)
+  const damage: VerifyResult['damage'] = []
+  try {
+    const unlocked = await unlock(from, options)
+    const { sealing, chunkIdKey, header } = unlocked
+    /** Frames that no page has referred to yet. */
+    const unreferenced = new Set<number>()
+    const jobs = new FrameJobs<Uint8Array>(threads * 2 + 1, async (job) => {
+      const request: CheckRequest = { fd: from.fd, offset: job.offset, sealing, chunkIdKey, chunks: Uint32Array.from(job.chunks), ids: packIds(job.ids) }
+      try {
+        const { wrong } = (await pool.run('check', request)) as { wrong: Uint32Array }
+        if (wrong.length > 0) {
+          const error = new WarpError('ERR_WARP_CHUNK_DAMAGED', `${wrong.length} chunks of a frame are not what their ids say`, { offset: job.offset })
+          damage.push({ error, paths: namesOf(Array.from(wrong, (i) => job.wants[i]!)) })
+        }
+      } catch (error) {
+        const reason = asWarpError(error)
+        if (reason.class !== 'damaged' && reason.class !== 'malformed') throw reason
+        damage.push({ error: reason, paths: namesOf(job.wants) })
+      }
+    })
+    const checked = new ChunkIndex(INDEX_BYTES)
+    const frameNumbers = new Map<number, number>()
+    const id = new Uint32Array(8)
+    const idBytes = new Uint8Array(id.buffer)
+    /** Whether this chunk at this place is new; from then on it is not. */
+    const isNew = (chunkId: Uint8Array, frame: number, offset: number) => {
+      let number = frameNumbers.get(frame)
+      if (number === undefined) frameNumbers.set(frame, (number = frameNumbers.size))
+      idBytes.set(chunkId)
+      const slot = checked.find(id, 0)
+      if (slot >= 0 && checked.frameAt(slot) === number && checked.offsetAt(slot) === offset) return false
+      if (slot < 0) checked.set(id, 0, number, offset)
+      return true
+    }
+    const scan = new Scan(from, unlocked, ({ offset }) => unreferenced.add(offset))
+    const assembler = new EntryAssembler()
+    let unstable = 0
+    let bytes = 0
+    for await (const { page, firstEntry, firstOffset } of scan.pages()) {
+      signal?.throwIfAborted()
+      for (const frame of page.frames) unreferenced.delete(frame)
+      for (const { entry, path, extents, frames, offsets } of assembler.page(page, firstEntry, firstOffset)) {
+        if (entry?.unstable) unstable++
+        let chunk = 0
+        for (const extent of extents) {
+          bytes += extent.length
+          if (extent.kind === 'hole') continue
+          const [frame, offset] = [frames[chunk]!, offsets[chunk++]!]
+          if (!quick && isNew(extent.id, frame, offset)) jobs.add(frame, offset, extent.length, extent.id, path)
+        }
+      }
+      await jobs.settle()
+      onProgress?.({ bytes, totalBytes: null, entries: firstEntry + page.entries, totalEntries: null })
+    }
+    await jobs.drain()
+    if (unreferenced.size > 0) {
+      throw new WarpError('ERR_WARP_MALFORMED', 'a frame is there that nothing refers to', { offset: Math.min(...unreferenced) })
+    }
+    const footer = scan.footer!
+    if (signedBy && (!footer.signer || Buffer.compare(footer.signer, signedBy) !== 0)) {
+      throw new WarpError('ERR_WARP_SIGNATURE', footer.signer ? 'the archive is signed by another key' : 'the archive is not signed')
+    }
+    damage.sort((a, b) => a.error.offset! - b.error.offset!)
+    return {
+      root: footer.root, archiveId: header.archiveId, encrypted: header.encrypted, partial: header.partial, signer: footer.signer,
+      entries: footer.entries, logicalBytes: footer.logicalBytes, chunkRefs: footer.chunkRefs, frameBytes: footer.frameBytes,
+      frames: footer.frames, pages: footer.pages, archiveBytes: footer.archiveLength,
+      damage, unstable, durationMs: performance.now() - started,
+    }
+  } catch (error) {
+    throw interruptedOr(error, signal)
+  } finally {
+    await pool.close()
+    from.close()
+  }
+}
+
+function namesOf(paths: Uint8Array[]): string[] {
+  return [...new Set(paths.map((path) => displayPath(path)))].slice(0, MAX_NAMED)
+}

@@ -1,0 +1,10 @@
+/** What a worker thread runs: every task of the engine and of the archive. */
+import { isMainThread } from 'node:worker_threads'
+import { serveTasks, type Tasks } from '../engine/pool.ts'
+import { engineTasks } from '../engine/tasks.ts'
+import { check } from './frame-reader.ts'
+import { load } from './load-task.ts'
+
+export const tasks: Tasks = { ...engineTasks, load, check }
+
+if (!isMainThread) serveTasks(tasks)

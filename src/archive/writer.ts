@@ -1,0 +1,285 @@
+/**
+ * Writes an archive: takes batches from the engine, cuts, deduplicates, plans frames and pages in input
+ * order, and hands blocks to the sink in file order. Steps of different batches overlap; each kind of
+ * step runs in order.
+ */
+import { WarpError } from '../base/errors.ts'
+import { FOOTER_BLOCK_BYTES, ID_BYTES } from '../base/limits.ts'
+import { rootDigest, indexDigest, locationDigest, pageDigest } from '../codec/merkle.ts'
+import { sign, signedMessage } from '../codec/signature.ts'
+import type { Engine, FramePlan, Resident } from '../engine/engine.ts'
+import { BLOCK_OVERHEAD_BYTES, sealBlock, type Sealing } from '../engine/block.ts'
+import { KIND } from '../format/block.ts'
+import { writeFooter } from '../format/footer.ts'
+import { writeIndexPage, type IndexChild } from '../format/index-page.ts'
+import { writeLocation } from '../format/location.ts'
+import { PageBuilder, type ClosedPage } from '../format/page.ts'
+import { joinParts } from '../format/parts.ts'
+import type { Batch, Item } from './batches.ts'
+import { ChunkIndex } from './chunk-index.ts'
+import { BatchCutter, type CutBatch } from './batch-cutter.ts'
+import { planFrames } from './frame-plan.ts'
+import { fileRecordOf } from './file-record.ts'
+import { Sequence } from './sequence.ts'
+import type { Sink } from './sink.ts'
+import { indexPagesAfter, TreeBuilder, type CompleteNode } from './tree-builder.ts'
+import type { Identity, Totals } from './types.ts'
+
+export interface WriterOptions {
+  sink: Sink
+  engine: Engine
+  sealing: Sealing
+  average: number
+  commitment: Uint8Array
+  /** Level for metadata. */
+  level: number
+  withHints: boolean
+  signWith: Identity | null
+  /** Bytes for the index of chunks. */
+  indexBytes: number
+  /** An entry could not be stored as it is. */
+  onProblem: (kind: 'unreadable' | 'unstable' | 'note', path: Uint8Array, message: string) => void
+  /** A batch's entries were planned. */
+  onDone: (entries: number, bytes: number, path: Uint8Array) => void
+}
+
+interface PlannedBatch {
+  resident: Resident | null
+  blocks: Promise<Uint8Array[]>
+  pages: { page: ClosedPage; ordinal: number }[]
+}
+
+export class ArchiveWriter {
+  readonly #options: WriterOptions
+  readonly #cuts: BatchCutter
+  readonly #index: ChunkIndex
+  readonly #builder = new PageBuilder()
+  readonly #tree = new TreeBuilder()
+  readonly #cutting = new Sequence()
+  readonly #planning = new Sequence()
+  readonly #writing = new Sequence()
+  /** Entry number by `inode` of what has several names. */
+  readonly #entryOf = new Map<string, number>()
+  #nextOrdinal = 0
+  #entries = 0
+  #logicalBytes = 0
+  #chunkRefs = 0
+  #frames = 0
+  #frameBytes = 0
+  #pages = 0
+  #pagesWritten = 0
+  /** File offset of each frame's block. */
+  #frameOffsets = new Float64Array(1024)
+  #framesWritten = 0
+
+  constructor(options: WriterOptions) {
+    this.#options = options
+    this.#index = new ChunkIndex(options.indexBytes)
+    this.#cuts = new BatchCutter(options.average)
+  }
+
+  /** Pages that stand in the sink: what recovery could take over. */
+  get pagesWritten(): number {
+    return this.#pagesWritten
+  }
+
+  get uniqueChunks(): number {
+    return this.#index.size
+  }
+
+  /** Rejects as soon as any step of any batch has failed. */
+  get failed(): Promise<never> {
+    return Promise.race([this.#cutting.failed, this.#planning.failed, this.#writing.failed])
+  }
+
+  /** Takes a batch; its steps go on after this returns. */
+  add(batch: Batch): void {
+    const loaded = batch.slab ? this.#options.engine.load(batch.slab, batch.segments) : Promise.resolve(null)
+    loaded.catch(() => {})
+    const hashed = this.#cutting.run(async () => {
+      const resident = await loaded
+      const cut = this.#cuts.cut(batch, resident)
+      const ids = resident && cut.chunks.length > 0 ? resident.hashes(cut.chunks) : Promise.resolve(new Uint8Array(0))
+      ids.catch(() => {})
+      return { resident, cut, ids }
+    })
+    const planned = this.#planning.run(async () => {
+      const { resident, cut, ids } = await hashed
+      return this.#plan(batch, cut, resident, await ids)
+    })
+    void this.#writing.run(async () => {
+      const { resident, blocks, pages } = await planned
+      await this.#writeFrames(await blocks)
+      resident?.release()
+      for (const { page, ordinal } of pages) await this.#writePage(page, ordinal)
+    })
+  }
+
+  /** Writes what is left: the last page, the index, the footer. */
+  async finish(): Promise<Totals & { root: Uint8Array }> {
+    await this.#writing.idle()
+    if (!this.#builder.isEmpty) {
+      const { page, ordinal } = this.#closePage()
+      await this.#writePage(page, ordinal)
+    }
+    for (let node = this.#tree.nextUnfinished(); node; node = this.#tree.nextUnfinished()) {
+      await this.#writeIndexPage(node, this.#nextOrdinal++)
+    }
+    return this.#writeFooter()
+  }
+
+  #plan(batch: Batch, cut: CutBatch, resident: Resident | null, ids: Uint8Array): PlannedBatch {
+    const words = new Uint32Array(ids.buffer, ids.byteOffset, ids.length / 4)
+    const { frames, frameOf, offsetOf } = planFrames(this.#index, words, cut.chunks, this.#frames)
+    const plans = frames.map((frame): FramePlan => {
+      this.#frames++
+      this.#frameBytes += frame.plainLength
+      return { ...frame, ordinal: this.#nextOrdinal++ }
+    })
+    const blocks = resident ? resident.seal(plans) : Promise.resolve([])
+    blocks.catch(() => {})
+    const pages: PlannedBatch['pages'] = []
+    const closeIf = (full: boolean) => {
+      if (full) pages.push(this.#closePage())
+    }
+    let bytes = 0
+    batch.items.forEach((item, i) => {
+      const size = this.#addItem(item, cut, i, resident, ids, frameOf, offsetOf, closeIf)
+      bytes += size
+    })
+    this.#options.onDone(batch.items.length, bytes, batch.items.at(-1)?.path ?? new Uint8Array(0))
+    return { resident, blocks, pages }
+  }
+
+  /** @returns bytes of file content */
+  #addItem(
+    item: Item, cut: CutBatch, i: number, resident: Resident | null, ids: Uint8Array,
+    frameOf: Float64Array, offsetOf: Uint32Array, closeIf: (full: boolean) => void,
+  ): number {
+    const { onProblem, withHints } = this.#options
+    if (item.isLink) {
+      const target = this.#entryOf.get(item.inode!)
+      if (target === undefined) onProblem('unreadable', item.path, 'another name of a file that could not be stored')
+      else this.#addEntry(item, () => closeIf(this.#builder.add({ type: 'hardlink', path: item.path, targetEntry: target })))
+      return 0
+    }
+    if (item.record) {
+      const { record } = item
+      this.#addEntry(item, () => closeIf(this.#builder.add(record)))
+      return 0
+    }
+    const failure = item.failure ?? cut.failureOf(i)
+    if (failure !== null && item.isFirst) {
+      onProblem('unreadable', item.path, failure)
+      this.#cuts.forget(item)
+      return 0
+    }
+    if (this.#cuts.isForgotten(item)) return 0
+    if (item.isFirst) this.#builder.beginFile(item.path)
+    let bytes = 0
+    for (const extent of cut.extentsOf(i)) {
+      if (extent < 0) {
+        bytes += -extent
+        closeIf(this.#builder.hole(-extent))
+      } else {
+        const length = cut.chunks[2 * extent + 1]!
+        bytes += length
+        this.#chunkRefs++
+        closeIf(this.#builder.chunk(length, ids.subarray(extent * ID_BYTES, (extent + 1) * ID_BYTES), frameOf[extent]!, offsetOf[extent]!))
+      }
+    }
+    this.#logicalBytes += bytes
+    if (item.isLast) {
+      const note = (reason: string) => onProblem('note', item.path, reason)
+      const { metadata, hint } = fileRecordOf(item, resident, this.#cuts.endOf(item), failure !== null, note)
+      if (metadata.unstable) onProblem('unstable', item.path, failure ?? 'it changed while it was read: stored as read, marked unstable')
+      this.#addEntry(item, () => closeIf(this.#builder.endFile(metadata, withHints ? hint : null)))
+    }
+    return bytes
+  }
+
+  #addEntry(item: Item, add: () => void): void {
+    if (item.inode !== null && !item.isLink) this.#entryOf.set(item.inode, this.#entries)
+    this.#entries++
+    add()
+  }
+
+  #closePage(): { page: ClosedPage; ordinal: number } {
+    const page = this.#builder.close()
+    const ordinal = this.#nextOrdinal++
+    this.#pages++
+    // Index pages that follow directly take their ordinals now, before the frames of the next batch.
+    this.#nextOrdinal += indexPagesAfter(this.#pages)
+    return { page, ordinal }
+  }
+
+  async #writeFrames(blocks: Uint8Array[]): Promise<void> {
+    let offset = this.#options.sink.length
+    for (const block of blocks) {
+      if (this.#framesWritten === this.#frameOffsets.length) {
+        const more = new Float64Array(this.#frameOffsets.length * 2)
+        more.set(this.#frameOffsets)
+        this.#frameOffsets = more
+      }
+      this.#frameOffsets[this.#framesWritten++] = offset
+      offset += block.length
+    }
+    if (blocks.length > 0) await this.#options.sink.write(blocks)
+  }
+
+  async #writePage(page: ClosedPage, ordinal: number): Promise<void> {
+    const location = writeLocation({ ...page, frames: page.frames.map((frame) => this.#frameOffsets[frame]!) })
+    const offset = await this.#writeBlock(KIND.page, ordinal, joinParts(page.content, location))
+    this.#pagesWritten++
+    const child: IndexChild = {
+      digest: pageDigest(page.content), firstPath: page.firstPath, firstOffset: page.firstOffset,
+      entries: page.entries, offset, locationDigest: locationDigest(location),
+    }
+    let node = this.#tree.add(0, child)
+    for (let next = ordinal + 1; node; next++) node = await this.#writeIndexPage(node, next)
+  }
+
+  async #writeIndexPage(node: CompleteNode, ordinal: number): Promise<CompleteNode | null> {
+    const { content, location } = writeIndexPage(node)
+    const offset = await this.#writeBlock(KIND.indexPage, ordinal, joinParts(content, location))
+    const [first] = node.children
+    return this.#tree.add(node.level, {
+      digest: indexDigest(content), firstPath: first!.firstPath, firstOffset: first!.firstOffset,
+      entries: node.children.reduce((sum, child) => sum + child.entries, 0), offset, locationDigest: locationDigest(location),
+    })
+  }
+
+  /** @returns the file offset of the block */
+  async #writeBlock(kind: number, ordinal: number, plain: Uint8Array): Promise<number> {
+    const { sink, sealing, level } = this.#options
+    const out = new Uint8Array(plain.length + BLOCK_OVERHEAD_BYTES)
+    const compression = kind === KIND.footer ? 'none' : 'zstd'
+    const length = sealBlock(sealing, { kind, ordinal, compression, level }, plain, out)
+    const offset = sink.length
+    await sink.write([out.subarray(0, length)])
+    return offset
+  }
+
+  async #writeFooter(): Promise<Totals & { root: Uint8Array }> {
+    const { sink, average, signWith, sealing, commitment } = this.#options
+    const top = this.#tree.top()
+    const zero = new Uint8Array(32)
+    const topDigest = top?.child.digest ?? zero
+    const topLocationDigest = top?.child.locationDigest ?? zero
+    const topLevel = top?.level ?? 0
+    const root = rootDigest({ average, entries: this.#entries, logicalBytes: this.#logicalBytes, chunkRefs: this.#chunkRefs, topLevel, topDigest })
+    const message = signedMessage({ archiveId: sealing.archiveId, commitment, root, topLocationDigest })
+    const totals = {
+      entries: this.#entries, logicalBytes: this.#logicalBytes, chunkRefs: this.#chunkRefs,
+      frameBytes: this.#frameBytes, frames: this.#frames, pages: this.#pages,
+    }
+    const archiveBytes = sink.length + FOOTER_BLOCK_BYTES
+    const body = writeFooter({
+      ...totals, topOffset: top?.child.offset ?? 0, topLevel, topDigest, topLocationDigest, archiveLength: archiveBytes,
+      signer: signWith?.signer ?? null, signature: signWith ? sign(signWith.signerSeed, message) : null,
+    })
+    await this.#writeBlock(KIND.footer, this.#nextOrdinal++, body)
+    if (sink.length !== archiveBytes) throw new WarpError('ERR_WARP_INTERNAL', 'the archive is longer than it says')
+    return { ...totals, archiveBytes, root }
+  }
+}
