@@ -1,0 +1,288 @@
+// One defect an archive, and what must come of it: [name, class of §13, make, keys?]. Checksums, digests and
+// tags are right but where they are the defect. They test readers and make the hostile vectors.
+import {compressLz4Block, u, varint} from './tiny-encoding.mjs'
+import {
+  average, before, block, child, chunkOf, content, extraFrame, file, flip, footer, footerBytes,
+  framesBetweenPages, goodZstd, header, index, large, letter, location, locked, lowOrderPoint, minHole,
+  of, partExtents, partsOf, payload, pieces, record, sealHeader, seed, set, slot, slots, small, twoPages,
+  zstdOf
+} from './tiny-hostile.mjs'
+import {recipientOf, signerOf} from './tiny-writer.mjs'
+
+export const defects = [
+  // Header, §5.1
+  ['nothing', 'malformed', () => Buffer.alloc(0)],
+  ['header cut short', 'malformed', () => small({}).subarray(0, 255)],
+  ['magic', 'malformed', () => header(0, [0x88])],
+  ['version 2', 'unsupported', () => header(8, u(2, 2))],
+  ['version 2, wrong checksum', 'malformed', () => flip(header(8, u(2, 2)), 240)],
+  ['version 2, 65 slots', 'malformed', () => header(8, [2, 0, 65, 0])],
+  ['unknown incompat bit', 'unsupported', () => header(12, [2])],
+  ['65 slots', 'malformed', () => slots(65), locked],
+  ['slots cut short', 'malformed', () => header(10, [64, 0])],
+  ['average not a power of two', 'malformed', () => header(20, u(4, 4097))],
+  ['average too small', 'malformed', () => header(20, u(4, 2048))],
+  ['average too large', 'malformed', () => header(20, u(4, 2 ** 23))],
+  ['average 0', 'malformed', () => header(20, u(4, 0))],
+  ['segment salt, not encrypted', 'malformed', () => header(40, [1])],
+  ['commitment, not encrypted', 'malformed', () => header(103, [1])],
+  ['MAC, not encrypted', 'malformed', () => header(239, [1])],
+  ['reserved', 'malformed', () => header(207, [1])],
+  ['encrypted without slots', 'malformed', () => header(12, [1])],
+  ['slots without encryption', 'malformed', () => header(12, [0], locked), locked],
+  ['commitment', 'damaged', () => header(72, [1], locked), locked],
+  ['MAC', 'damaged', () => small({'header sealed': bytes => {
+    bytes[208] ^= 1
+    sealHeader(bytes)
+  }}, locked), locked],
+  ['segment salt', 'damaged', () => small({'header sealed': bytes => {
+    bytes[40] ^= 1
+    sealHeader(bytes)
+  }}, locked), locked],
+  // Key slots, §5.2
+  ['slot type 3', 'malformed', () => slot(0, [3]), locked],
+  ['slot reserved 1', 'malformed', () => slot(1, [1]), locked],
+  ['slot reserved 12', 'malformed', () => slot(12, [1]), locked],
+  ['slot reserved 32', 'malformed', () => slot(47, [1]), locked],
+  ['iterations 0', 'malformed', () => slot(4, u(4, 0)), locked],
+  ['iterations 17', 'malformed', () => slot(4, u(4, 17)), locked],
+  ['memory 7', 'malformed', () => slot(8, u(4, 7)), locked],
+  ['memory above 1 GiB', 'malformed', () => slot(8, u(4, 2 ** 20 + 1)), locked],
+  ['nine passphrases', 'malformed', () => slots(9), locked],
+  ['passphrases too dear together', 'malformed', () => slots(2, value => {
+    value.set(u(4, 16), 4)
+    value.set(u(4, 2 ** 20), 8)
+  }), locked],
+  ['iterations of a recipient', 'malformed', () =>
+    slot(4, [1], {recipients: [recipientOf(seed)]}), {identity: seed}],
+  ['low order share', 'malformed', () =>
+    slot(16, lowOrderPoint, {recipients: [recipientOf(seed)]}), {identity: seed}],
+  ['wrapped key', 'key', () => slot(48, [0, 0]), locked],
+  ['no key', 'key', () => small({}, locked)],
+  ['wrong key', 'key', () => small({}, locked), {passphrase: 'q'}],
+  // Blocks, §5.3
+  ['block magic', 'malformed', () => small({'block header': set(0, [0])})],
+  ['block checksum', 'malformed', () =>
+    small({'block bytes': (value, {kind}) => kind === 1 ? flip(value, 48) : value})],
+  ['archive id of another', 'malformed', () => block(1, {archiveId: Buffer.alloc(16)})],
+  ['ordinal', 'malformed', () => block(1, {ordinal: 1})],
+  ['ordinal above 2^53-1', 'malformed', () => block(1, {ordinal: 2n ** 53n})],
+  ['kind 0', 'malformed', () => block(1, {kind: 0})],
+  ['kind 5', 'malformed', () => block(1, {kind: 5})],
+  ['codec 3', 'malformed', () => block(1, {codec: 3})],
+  ['block reserved', 'malformed', () => block(1, {reserved1: 1})],
+  ['block reserved at its end', 'malformed', () => block(2, {reserved2: 1})],
+  ['plain length 0', 'malformed', () => block(1, {codec: 2, plainLength: 0})],
+  ['frame above 16 MiB', 'malformed', () => block(1, {codec: 2, plainLength: 2 ** 24 + 1})],
+  ['page above 4 MiB', 'malformed', () => block(2, {codec: 2, plainLength: 2 ** 22 + 1})],
+  ['footer of another length', 'malformed', () => block(4, {plainLength: 231})],
+  ['stored length, stored', 'malformed', () => block(1, {plainLength: 6001})],
+  ['stored length, compressed', 'malformed', () => block(1, {codec: 2})],
+  ['stored length beyond the archive', 'malformed', () =>
+    block(1, {storedLength: 2 ** 24, plainLength: 2 ** 24})],
+  ['page in LZ4', 'malformed', () => block(2, {codec: 1, plainLength: 10_000})],
+  ['tag', 'damaged', () =>
+    small({'block bytes': (value, {kind}) => kind === 1 ? flip(value, value.length - 1) : value})],
+  ['payload', 'damaged', () =>
+    small({'block bytes': (value, {kind}) => kind === 2 ? flip(value, 70) : value})],
+  ['tag, encrypted', 'damaged', () =>
+    small({'block bytes': value => flip(value, value.length - 1)}, locked), locked],
+  // Codecs, §7
+  ['LZ4 without its words', 'malformed', () => payload(1, 6000, Buffer.alloc(3))],
+  ['LZ4 word beyond the payload', 'malformed', () => payload(1, 6000, Buffer.concat([u(4, 100), letter]))],
+  ['LZ4 stored part of another length', 'malformed', () =>
+    payload(1, 6000, Buffer.concat([u(4, 2 ** 31 + 1), letter]))],
+  ['LZ4 body as long as its part', 'malformed', () => payload(1, 6, Buffer.concat([u(4, 6), letter]))],
+  ['LZ4 match before the part', 'malformed', () =>
+    payload(1, 6000, Buffer.concat([u(4, 4), Buffer.from([0x10, 65, 2, 0])]))],
+  ['LZ4 distance 0', 'malformed', () =>
+    payload(1, 6000, Buffer.concat([u(4, 4), Buffer.from([0x10, 65, 0, 0])]))],
+  ['LZ4 too little', 'malformed', () => payload(1, 6000, Buffer.concat([u(4, 2), Buffer.from([0x10, 65])]))],
+  ['LZ4 too much', 'malformed', () => {
+    const body = compressLz4Block(Buffer.alloc(6001))
+    return payload(1, 6000, Buffer.concat([u(4, body.length), body]))
+  }],
+  ['LZ4 bytes left over', 'malformed', () => {
+    const body = compressLz4Block(Buffer.alloc(6000))
+    return payload(1, 6000, Buffer.concat([u(4, body.length), body, letter]))
+  }],
+  ['zstd of something else', 'damaged', () => payload(2, 6000, goodZstd)],
+  ['zstd magic', 'malformed', () => payload(2, 6000, flip(goodZstd, 0))],
+  ['zstd of another size', 'malformed', () => payload(2, 6000, zstdOf(letter, 6001))],
+  ['zstd that gives too little', 'malformed', () => payload(2, 6000, flip(goodZstd, goodZstd.length - 3))],
+  ['zstd without its size', 'malformed', () => payload(2, 6000, zstdOf(letter, 6000, 0x00, [0x58]))],
+  ['zstd window too large', 'malformed', () => payload(2, 6000, zstdOf(letter, 6000, 0x80, [0x71]))],
+  ['zstd dictionary id', 'malformed', () => payload(2, 6000, zstdOf(letter, 6000, 0xa1))],
+  ['zstd reserved bit', 'malformed', () => payload(2, 6000, zstdOf(letter, 6000, 0xa8))],
+  ['zstd cut short', 'malformed', () => payload(2, 6000, goodZstd.subarray(0, -1))],
+  ['zstd and a byte', 'malformed', () => payload(2, 6000, Buffer.concat([goodZstd, letter]))],
+  ['two zstd frames', 'malformed', () => payload(2, 6000, Buffer.concat([goodZstd, goodZstd]))],
+  ['skippable frame', 'malformed', () =>
+    payload(2, 6000, Buffer.concat([Buffer.from('502a4d1800000000', 'hex'), goodZstd]))],
+  // Order of blocks, §5.4
+  ['frame of no page', 'malformed', () => before(2, extraFrame)],
+  ['frame after the last page', 'malformed', () => before(4, extraFrame)],
+  ['more than 128 MiB without a page', 'malformed', () => framesBetweenPages(9)],
+  ['frame before an index page', 'malformed', () => of(twoPages(), {
+    before: (value, {kind}) => void (kind === 3 && value.push(extraFrame)),
+    footer: value => void (value.frames = 1, value.frameBytes = 100)
+  })],
+  ['bytes before the footer', 'malformed', () => small({
+    'block bytes': (value, {kind}) => kind === 2 ? Buffer.concat([value, letter]) : value
+  })],
+  ['no footer', 'malformed', () => small({}).subarray(0, -312)],
+  ['two footers', 'malformed', () => Buffer.concat([small({}), small({}).subarray(-312)])],
+  // Records, §8.1
+  ['no records', 'malformed', () => content(bytes => Buffer.from([0, ...bytes.subarray(1)]))],
+  ['too many records', 'malformed', () => content(bytes => Buffer.concat([varint(8194), bytes.subarray(1)]))],
+  ['varint not shortest', 'malformed', () => content(bytes => Buffer.from([0x82, 0, ...bytes.subarray(1)]))],
+  ['varint of 9 bytes', 'malformed', () =>
+    content(bytes => Buffer.from([...Array(8).fill(0x82), 0, ...bytes.subarray(1)]))],
+  ['content left over', 'malformed', () => content(bytes => Buffer.concat([bytes, letter]))],
+  ['content cut short', 'malformed', () => content(bytes => bytes.subarray(0, -1))],
+  ['content longer than its page', 'malformed', () =>
+    small({plain: (value, {kind}) => void (kind === 2 && value.set(u(4, 2 ** 31)))})],
+  ['type 8', 'malformed', () => record({type: 8})],
+  ['reserved flag', 'malformed', () => record({flags: 2})],
+  ['unstable directory', 'malformed', () => record({flags: 1}, [{path: 'a'}])],
+  ['mode above 0o7777', 'malformed', () => record({mode: 0o10000})],
+  ['uid 2^32', 'malformed', () => record({uid: 2 ** 32})],
+  ['gid 2^32', 'malformed', () => record({gid: 2 ** 32})],
+  ['user too long', 'malformed', () => record({user: 'u'.repeat(256)})],
+  ['NUL in group', 'malformed', () => record({group: 'g\0'})],
+  ['nanoseconds', 'malformed', () => record({mtime: [0, 1e9]})],
+  ['seconds below -(2^52-1)', 'malformed', () => record({mtime: [-(2n ** 52n), 0]})],
+  ['attributes out of order', 'malformed', () => record({xattrs: [['b', ''], ['a', '']]})],
+  ['attribute twice', 'malformed', () => record({xattrs: [['a', ''], ['a', '']]})],
+  ['attribute without a name', 'malformed', () => record({xattrs: [['', '']]})],
+  ['attribute with NUL', 'malformed', () => record({xattrs: [['a\0', '']]})],
+  ['attribute too long', 'malformed', () => record({xattrs: [['a', Buffer.alloc(65_537)]]})],
+  ['attributes too large', 'malformed', () =>
+    record({xattrs: ['a', 'b', 'c', 'd'].map(n => [n, Buffer.alloc(65_536)])})],
+  ['too many attributes', 'malformed', () =>
+    record({xattrs: Array.from({length: 1025}, (_, i) => [`${i + 1e4}`, ''])})],
+  ['symlink without a target', 'malformed', () => record({target: ''}, [{path: 'a', target: 'b'}])],
+  ['symlink with NUL', 'malformed', () => record({target: 'b\0'}, [{path: 'a', target: 'b'}])],
+  ['symlink target too long', 'malformed', () =>
+    record({target: 'b'.repeat(4096)}, [{path: 'a', target: 'b'}])],
+  ['device 2^32', 'malformed', () => record({device: [2 ** 32, 0]}, [{path: 'a', device: [0, 0]}])],
+  ...['.', '..', '../a', '/a', 'a/', 'a//b', 'a/./b', 'a/../b',
+    'a\0', 'c'.repeat(256), `${'d/'.repeat(2048)}d`]
+    .map(path =>
+      [`path ${JSON.stringify(path.slice(0, 9))}`, 'malformed', () => of([file(path)])]),
+  ['root that is a file', 'malformed', () => of([file('')])],
+  // Order, parts, links, closing, §8.1
+  ['paths out of order', 'malformed', () => of([file('b'), file('a')], {}, {sort: false})],
+  ['paths in order of bytes', 'malformed', () =>
+    of([{path: 'a'}, file('a!'), file('a/b')], {}, {sort: false})],
+  ['path twice', 'malformed', () => of([file('a'), file('a')])],
+  ['path beneath a file', 'malformed', () => of([file('a'), file('a/b')])],
+  ['path beneath a symlink', 'malformed', () => of([{path: 'a', target: '/tmp'}, file('a/b/c')])],
+  ['path beneath a hard link', 'malformed', () => of([file('a'), {path: 'b', link: 0}, file('b/c')])],
+  ['hard link to itself', 'malformed', () => of([file('a'), {path: 'b', link: 1}])],
+  ['hard link to a later entry', 'malformed', () => of([file('a'), {path: 'b', link: 2}, file('c')])],
+  ['hard link to a directory', 'malformed', () => of([{path: 'a'}, {path: 'b', link: 0}])],
+  ['hard link to a hard link', 'malformed', () =>
+    of([file('a'), {path: 'b', link: 0}, {path: 'c', link: 1}])],
+  ['page closed too early', 'malformed', () => of([file('a'), file('b')], {close: (value, {R}) => R === 1})],
+  ['page closed too late', 'malformed', () => of(twoPages(), {close: () => false}, {metaCodec: 2})],
+  ['page closed within a file too early', 'malformed', () =>
+    of(partsOf(10), {close: (value, {S}) => S === 33 * 5})],
+  ['file not made a part', 'malformed', () =>
+    of(partsOf(partExtents), {close: (value, {isComplete}) => value && isComplete})],
+  ['part without an end', 'malformed', () =>
+    of(partsOf(partExtents), {record: value => void (value.type = 0)})],
+  ['part continued by another path', 'malformed', () => of(partsOf(partExtents + 1),
+    {record: value => void (value.type === 1 && (value.path = Buffer.from('g')))})],
+  ['part without extents', 'malformed', () => record({type: 0, extents: []})],
+  // Extents, §8.1
+  ['chunk too long', 'malformed', () => pieces(chunkOf(4 * average + 1))],
+  ['hole not aligned', 'malformed', () => pieces(chunkOf(1), {hole: minHole})],
+  ['hole too short', 'malformed', () => pieces({hole: minHole - 4096}, chunkOf(1))],
+  ['hole of 0', 'malformed', () => pieces({hole: 0})],
+  ['hole after a hole', 'malformed', () => pieces({hole: minHole}, {hole: minHole})],
+  ['hole of odd length within a file', 'malformed', () => pieces({hole: minHole + 1}, chunkOf(1))],
+  ['file above 2^53-1', 'malformed', () => pieces({hole: 2 ** 53 - 4096}, chunkOf(4096))],
+  ['chunk id', 'damaged', () => small({extent: value => ({...value, id: Buffer.alloc(32)})})],
+  // Location, §8.2
+  ['location flags', 'malformed', () => location(value => void (value.flags = 2))],
+  ['hints missing', 'malformed', () => location(value => void (value.flags = 1))],
+  ['location left over', 'malformed', () =>
+    small({'location bytes': value => Buffer.concat([value, letter])})],
+  ['location empty', 'malformed', () => small({'location bytes': () => Buffer.alloc(0)})],
+  ['frame listed twice', 'malformed', () =>
+    location(value => void (value.frames[1] = value.frames[0]), undefined, {frameBytes: 1})],
+  ['frame listed and not used', 'malformed', () => location(value => void value.frames.push(300))],
+  ['frames in another order', 'malformed', () => location(value => {
+    value.frames.reverse()
+    const last = value.frames.length - 1
+    for (const reference of value.references) if (!reference.next) reference.index = last - reference.index
+  }, undefined, {frameBytes: 1})],
+  ['frame number beyond the list', 'malformed', () =>
+    location(value => void (value.references[0].index = 1))],
+  ['first reference follows nothing', 'malformed', () =>
+    location(value => void (value.references[0] = {next: true}))],
+  ['reference could be shorter', 'malformed', () => location(value => {
+    value.references = value.references.map((_, i) => ({index: 0, offset: i}))
+  }, [{path: 'a', content: [{data: letter}, {data: Buffer.from('y')}]}])],
+  ['reference beyond its frame', 'malformed', () =>
+    location(value => void (value.references[0].offset = 1), [file('a')])],
+  ['reference far beyond its frame', 'malformed', () =>
+    location(value => void (value.references[0].offset = 2 ** 40), [file('a')])],
+  ['frame that is no block', 'malformed', () => location(value => void (value.frames[0]++))],
+  ['frame beyond the archive', 'malformed', () => location(value => void (value.frames[0] = 2 ** 53 - 1))],
+  ['frame that is a page', 'malformed', () => of([...twoPages(), file('6')], {
+    location: (value, {page}) => void (page === 1 && (value.frames[0] = 256))
+  }, {metaCodec: 2})],
+  ['another chunk', 'damaged', () => location(value => void (value.references[1] = {index: 0, offset: 0}),
+    [{path: 'a', content: [{data: letter}, {data: Buffer.from('y')}]}])],
+  // Index pages, §9.2
+  ['content digest of a child', 'damaged', () =>
+    child(value => void (value.contentDigest = Buffer.alloc(32)))],
+  ['location digest of a child', 'damaged', () =>
+    child(value => void (value.locationDigest = Buffer.alloc(32)))],
+  ['first path of a child', 'malformed', () => child(value => void (value.firstPath = letter))],
+  ['first offset of a child', 'malformed', () =>
+    child(value => void value.firstOffset++, partsOf(partExtents))],
+  ['entries of a child', 'damaged', () => child(value => void value.entries++)],
+  ['offset of a child', 'malformed', () => child(value => void value.offset++)],
+  ['children exchanged', 'malformed', () => index(value => void value.children.reverse())],
+  ['child missing', 'malformed', () => index(value => void value.children.pop())],
+  ['level 0', 'malformed', () => index(value => void (value.level = 0))],
+  ['level 2', 'malformed', () => index(value => void (value.level = 2))],
+  ['level 9', 'malformed', () => index(value => void (value.level = 9))],
+  ['129 children', 'malformed', () =>
+    index(value => void (value.children = Array(129).fill(value.children[0])))],
+  ['index location left over', 'malformed', () => of(twoPages(), {
+    'location bytes': (value, {kind}) => kind === 3 ? Buffer.concat([value, letter]) : value
+  }, {metaCodec: 2})],
+  ['index page missing', 'malformed', () => of(twoPages(), {
+    'block bytes': (value, {kind}) => kind === 3 ? Buffer.alloc(0) : value
+  }, {metaCodec: 2})],
+  ['index page after too few pages', 'malformed', () =>
+    of([...twoPages(), ...['6', '7', '8', '9'].map(large)], {}, {
+    fanOut: 2, metaCodec: 2
+  })],
+  // Footer, §10
+  ['footer reserved', 'malformed', () => footerBytes(12, [1])],
+  ['top offset', 'malformed', () => footer(value => void value.topOffset++)],
+  ['top offset 0', 'malformed', () => footer(value => void (value.topOffset = 0))],
+  ['top level', 'malformed', () => footer(value => void value.topLevel++)],
+  ['top digest', 'damaged', () => footer(value => void (value.topDigest = Buffer.alloc(32)))],
+  ['top location digest', 'damaged', () =>
+    footer(value => void (value.topLocationDigest = Buffer.alloc(32)))],
+  ...['entries', 'logicalBytes', 'chunkRefs', 'frameBytes', 'frames', 'pages'].map(name =>
+    [`footer's ${name}`, 'damaged', () => footer(value => void value[name]++)]),
+  ['archive length', 'malformed', () => footer(value => void value.archiveLength--)],
+  ['count above 2^53-1', 'malformed', () => footer(value => void (value.entries = 2n ** 53n))],
+  ['signature without a signer', 'malformed', () => footerBytes(168, [1])],
+  ['signer without a signature', 'damaged', () => footerBytes(136, signerOf(seed))],
+  ['signature', 'damaged', () => small({'footer bytes': value => flip(value, 168)}, {signerSeed: seed})],
+  ['signature of another root', 'damaged', () =>
+    small({root: value => void value.entries++}, {signerSeed: seed})]
+]
+
+// Verification goes over all blocks; these are what a descent from the top has no occasion to meet.
+export const onlyInVerification = new Set(['ordinal', 'frame of no page', 'frame after the last page',
+  'more than 128 MiB without a page', 'frame before an index page',
+  'bytes before the footer', "footer's frameBytes", "footer's frames", 'frame that is a page'])
