@@ -250,13 +250,6 @@ export class ByteWriter {
   }
 }
 
-/** Bytes that `value` takes as a varint. */
-export function sizeVarint(value: number): number {
-  let size = 1
-  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 128)) size++
-  return size
-}
-
 /** Whether bytes [start, end) are all zero. */
 export function isZero(bytes: Uint8Array, start = 0, end = bytes.length): boolean {
   for (let i = start; i < end; i++) if (bytes[i] !== 0) return false

@@ -1,8 +1,7 @@
 import t from 'tap'
 import fc from 'fast-check'
-import {
-  ByteReader, ByteWriter, MAX_ZIGZAG, equalBytes, isZero, sizeVarint,
-} from '../../src/format/cursor.ts'
+import { ByteReader, ByteWriter, MAX_ZIGZAG, equalBytes, isZero } from '../../src/format/cursor.ts'
+import { sizeVarint } from './support/samples.ts'
 
 const MAX = Number.MAX_SAFE_INTEGER
 const MALFORMED = { code: 'ERR_WARP_MALFORMED' }

@@ -2,13 +2,13 @@ import t from 'tap'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { MIB } from '../../src/base/limits.ts'
-import { ByteReader, ByteWriter, sizeVarint } from '../../src/format/cursor.ts'
+import { ByteReader, ByteWriter } from '../../src/format/cursor.ts'
 import type { Extent, Hint, Record } from '../../src/format/entry.ts'
 import {
   PageBuilder, RecordOrder, joinParts, readPage, readPageContent, splitParts,
 } from '../../src/format/page.ts'
 import {
-  MAX_CHUNK, bytes, chunk, directory, entries, hint, metadata, rewritePage, writePage,
+  MAX_CHUNK, bytes, chunk, directory, entries, hint, metadata, rewritePage, sizeVarint, writePage,
 } from './support/samples.ts'
 import type { Entry } from './support/samples.ts'
 

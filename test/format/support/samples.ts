@@ -18,6 +18,13 @@ export const metadata: Metadata = {
 
 export const hint: Hint = { ctimeSeconds: -1, ctimeNanoseconds: 1, inode: 2n ** 64n - 1n, device: 7n }
 
+/** Bytes that `value` takes as a varint (§3.1). */
+export function sizeVarint(value: number): number {
+  let size = 1
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 128)) size++
+  return size
+}
+
 export const directory = (path: string): SimpleRecord => ({ type: 'directory', path: bytes(path), metadata })
 
 export const chunk = (length: number, fill = 0xcc): ChunkExtent =>
