@@ -17,7 +17,7 @@ import { PageBuilder, RecordOrder, joinParts, readPage, splitParts } from '../..
 import { MAX_CHUNK, bytes, directory, hint, metadata, rewritePage, writePage } from './support/samples.ts'
 
 /** Mutations of each sample. */
-const ITERATIONS = Number(process.env.WARP_FUZZ_ITERATIONS ?? 10_000)
+const ITERATIONS = Number(process.env.WARP_FUZZ_ITERATIONS ?? 5000)
 
 interface Structure {
   samples: Uint8Array[]
@@ -90,7 +90,8 @@ const footer = {
 }
 const emptyFooter = {
   ...footer, topOffset: 0, topLevel: 0, topDigest: filled(32, 0), topLocationDigest: filled(32, 0),
-  entries: 0, logicalBytes: 0, chunkRefs: 0, frameBytes: 0, frames: 0, pages: 0, signer: null, signature: null,
+  entries: 0, logicalBytes: 0, chunkRefs: 0, frameBytes: 0, frames: 0, pages: 0,
+  signer: null, signature: null,
 }
 
 const STRUCTURES: { [name: string]: Structure } = {
