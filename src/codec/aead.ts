@@ -4,17 +4,18 @@ import { choose, loadPortable } from './native.ts'
 
 export const NONCE_BYTES = 12
 
+type Bytes = Uint8Array
+type Noble = typeof import('@noble/ciphers/chacha.js')
+
 /** One implementation; lengths were checked. */
 export interface Aead {
   sealInto(
-    key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plain: Uint8Array, cipher: Uint8Array, tag: Uint8Array,
+    key: Bytes, nonce: Bytes, aad: Bytes, plain: Bytes, cipher: Bytes, tag: Bytes,
   ): void
   openInto(
-    key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, cipher: Uint8Array, tag: Uint8Array, plain: Uint8Array,
+    key: Bytes, nonce: Bytes, aad: Bytes, cipher: Bytes, tag: Bytes, plain: Bytes,
   ): boolean
 }
-
-type Bytes = Uint8Array
 
 interface NativePackage {
   crypto_aead_chacha20poly1305_ietf_encrypt_detached(
@@ -44,7 +45,7 @@ function openNative(module: unknown): Aead {
 }
 
 function openPortable(): Aead {
-  const { chacha20poly1305 } = loadPortable('@noble/ciphers/chacha.js') as typeof import('@noble/ciphers/chacha.js')
+  const { chacha20poly1305 } = loadPortable('@noble/ciphers/chacha.js') as Noble
   return {
     sealInto: (key, nonce, aad, plain, cipher, tag) => {
       const sealed = chacha20poly1305(key, nonce, aad).encrypt(plain)

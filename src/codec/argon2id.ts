@@ -7,11 +7,13 @@ import { choose, loadPortable } from './native.ts'
 
 export const SALT_BYTES = 16
 
-export type Argon2id = (passphrase: Uint8Array, salt: Uint8Array, iterations: number, memoryKib: number) => Uint8Array
+export type Argon2id =
+  (passphrase: Uint8Array, salt: Uint8Array, iterations: number, memoryKib: number) => Uint8Array
 
 interface NativePackage {
   crypto_pwhash(
-    out: Uint8Array, passphrase: Uint8Array, salt: Uint8Array, iterations: number, memoryBytes: number, algorithm: number,
+    out: Uint8Array, passphrase: Uint8Array, salt: Uint8Array,
+    iterations: number, memoryBytes: number, algorithm: number,
   ): void
   crypto_pwhash_ALG_ARGON2ID13: number
 }
@@ -47,9 +49,13 @@ export function argon2id(
   passphrase: Uint8Array, salt: Uint8Array, iterations: number, memoryKib: number, run: Argon2id = chosen(),
 ): Uint8Array {
   if (salt.length !== SALT_BYTES) throw new RangeError('salt is not 16 bytes')
-  const isIn = (value: number, min: number, max: number) => Number.isInteger(value) && value >= min && value <= max
-  if (!isIn(iterations, 1, ARGON2_MAX_ITERATIONS) || !isIn(memoryKib, ARGON2_MIN_MEMORY_KIB, ARGON2_MAX_MEMORY_KIB)) {
-    throw new WarpError('ERR_WARP_LIMIT', `Argon2id with ${iterations} iterations over ${memoryKib} KiB is out of range`)
+  if (!isBetween(iterations, 1, ARGON2_MAX_ITERATIONS)
+    || !isBetween(memoryKib, ARGON2_MIN_MEMORY_KIB, ARGON2_MAX_MEMORY_KIB)) {
+    throw new WarpError('ERR_WARP_LIMIT', `Argon2id: ${iterations} times ${memoryKib} KiB is out of range`)
   }
   return run(passphrase, salt, iterations, memoryKib)
+}
+
+function isBetween(value: number, min: number, max: number): boolean {
+  return Number.isInteger(value) && value >= min && value <= max
 }

@@ -109,7 +109,9 @@ export function deriveKey(context: string, bytes: Uint8Array): Uint8Array {
  * @param out receives 32 bytes for each chunk
  * @throws {RangeError} a chunk outside `bytes`, or `out` too small
  */
-export function hashChunks(bytes: Uint8Array, chunks: Uint32Array, key: Uint8Array | null, out: Uint8Array): void {
+export function hashChunks(
+  bytes: Uint8Array, chunks: Uint32Array, key: Uint8Array | null, out: Uint8Array,
+): void {
   const count = chunks.length >>> 1
   if (out.length < count * ID_BYTES) throw new RangeError('no room for the digests')
   const { hash, open } = chosen()

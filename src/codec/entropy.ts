@@ -11,7 +11,7 @@ const RANDOM_BITS = 7.9
 /** Random bytes of fewer than this fall below RANDOM_BITS too often. */
 const MIN_JUDGED_BYTES = 4096
 const WORD_SLOTS = 4096
-/** One in so many positions may repeat a word of four bytes that was seen; in random data next to none does. */
+/** One in so many positions may repeat a word of four bytes; in random data next to none does. */
 const MAX_REPEATS_SHARE = 128
 
 /** Start and length of slice i of the sample: spread evenly, the whole input where it is small. */

@@ -24,7 +24,8 @@ export function identityFromSeed(seed: Uint8Array): Identity {
   if (seed.length !== KEY_BYTES) throw new RangeError('a seed has 32 bytes')
   const x25519Secret = deriveKey('warp-identity 1 x25519', seed)
   const signerSeed = deriveKey('warp-identity 1 ed25519', seed)
-  return { seed, x25519Secret, recipient: x25519Public(x25519Secret), signerSeed, signer: signerOf(signerSeed) }
+  const recipient = x25519Public(x25519Secret)
+  return { seed, x25519Secret, recipient, signerSeed, signer: signerOf(signerSeed) }
 }
 
 /** @param seed 32 bytes */
@@ -71,7 +72,7 @@ export function decodeSigner(text: string): Uint8Array {
  * @throws {WarpError} ERR_WARP_USAGE
  */
 export function readIdentityFile(text: string): Identity {
-  const lines = text.split('\n').map((line) => line.replace(/\r$/, '')).filter((line) => line !== '' && !line.startsWith('#'))
+  const lines = text.split(/\r?\n/).filter((line) => line !== '' && !line.startsWith('#'))
   if (lines.length !== 1) {
     throw new WarpError('ERR_WARP_USAGE', `the identity file holds ${lines.length} identities`, {
       hint: 'it must hold one line that starts with WARP-IDENTITY1',

@@ -86,8 +86,8 @@ export function recipientKek(shared: Uint8Array, ephemeral: Uint8Array, recipien
  * @throws {WarpError} ERR_WARP_LIMIT: a cost is out of range
  */
 export function wrapForPassphrase(options: {
-  archiveKey: Uint8Array, archiveId: Uint8Array, passphrase: Uint8Array, iterations: number, memoryKib: number,
-  random: Random,
+  archiveKey: Uint8Array, archiveId: Uint8Array, passphrase: Uint8Array,
+  iterations: number, memoryKib: number, random: Random,
 }): PassphraseSlot {
   const { archiveKey, archiveId, passphrase, iterations, memoryKib, random } = options
   const salt = random(SALT_BYTES)
@@ -109,7 +109,8 @@ export function wrapForRecipient(options: {
   const shared = x25519Shared(secret, recipient)
   secret.fill(0)
   if (shared === null) {
-    throw new WarpError('ERR_WARP_USAGE', 'the recipient is not a usable key', { hint: 'take the one that keygen printed' })
+    const hint = 'take the one that keygen printed'
+    throw new WarpError('ERR_WARP_USAGE', 'the recipient is not a usable key', { hint })
   }
   const kek = recipientKek(shared, ephemeral, recipient)
   shared.fill(0)
@@ -124,7 +125,8 @@ export function wrapForRecipient(options: {
 export function unwrapWithPassphrase(
   slot: PassphraseSlot, archiveId: Uint8Array, passphrase: Uint8Array,
 ): Uint8Array | null {
-  return unwrap(passphraseKek(passphrase, slot.salt, slot.iterations, slot.memoryKib), archiveId, slot.wrapped)
+  const kek = passphraseKek(passphrase, slot.salt, slot.iterations, slot.memoryKib)
+  return unwrap(kek, archiveId, slot.wrapped)
 }
 
 /**
@@ -147,7 +149,8 @@ const WRAP_NONCE = new Uint8Array(NONCE_BYTES)
 /** Seals the archive key; `kek` is used up. */
 function wrap(kek: Uint8Array, archiveId: Uint8Array, archiveKey: Uint8Array): Uint8Array {
   const wrapped = new Uint8Array(KEY_BYTES + TAG_BYTES)
-  sealInto(kek, WRAP_NONCE, archiveId, archiveKey, wrapped.subarray(0, KEY_BYTES), wrapped.subarray(KEY_BYTES))
+  const sealed = wrapped.subarray(0, KEY_BYTES)
+  sealInto(kek, WRAP_NONCE, archiveId, archiveKey, sealed, wrapped.subarray(KEY_BYTES))
   kek.fill(0)
   return wrapped
 }

@@ -1,4 +1,7 @@
-/** LZ4 blocks: a greedy, deterministic compressor and a decoder that checks every bound. Source: LZ4 block format. */
+/**
+ * LZ4 blocks: a greedy, deterministic compressor, and a decoder that checks every bound.
+ * Source: LZ4 block format, https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md.
+ */
 import { WarpError } from '../base/errors.ts'
 
 const MIN_MATCH = 4
@@ -34,7 +37,7 @@ export function compressBlock(src: Uint8Array, dst: Uint8Array): number {
   let tries = 1 << SKIP_SHIFT
   while (at <= startLimit) {
     const word = readWord(src, at)
-    const slot = Math.imul(word, 0x9e37_79b1) >>> 32 - HASH_BITS
+    const slot = slotOf(word)
     let match = table[slot] - base
     table[slot] = at + base
     if (match < 0 || at - match > MAX_OFFSET || readWord(src, match) !== word) {
@@ -53,10 +56,14 @@ export function compressBlock(src: Uint8Array, dst: Uint8Array): number {
     at = end
     anchor = end
     // A position inside the match, for what comes next.
-    if (at <= startLimit) table[Math.imul(readWord(src, at - 2), 0x9e37_79b1) >>> 32 - HASH_BITS] = at - 2 + base
+    if (at <= startLimit) table[slotOf(readWord(src, at - 2))] = at - 2 + base
   }
   written = writeSequence(src, anchor, src.length, 0, 0, dst, written)
   return Math.max(0, written)
+}
+
+function slotOf(word: number): number {
+  return Math.imul(word, 0x9e37_79b1) >>> 32 - HASH_BITS
 }
 
 function readWord(bytes: Uint8Array, at: number): number {
@@ -65,7 +72,8 @@ function readWord(bytes: Uint8Array, at: number): number {
 
 /** Writes literals and, unless `matchLength` is 0, a match; the new length of `dst`, or −1 if it is full. */
 function writeSequence(
-  src: Uint8Array, from: number, to: number, offset: number, matchLength: number, dst: Uint8Array, at: number,
+  src: Uint8Array, from: number, to: number, offset: number, matchLength: number,
+  dst: Uint8Array, at: number,
 ): number {
   const literals = to - from
   // Token, its two extensions with a byte to end each, literals, offset.

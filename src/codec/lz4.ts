@@ -47,7 +47,8 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-export const { native, portable, chosen } = choose<Lz4>('lz4', openNative, () => ({ compressBlock, decompressBlock }))
+export const { native, portable, chosen } =
+  choose<Lz4>('lz4', openNative, () => ({ compressBlock, decompressBlock }))
 
 /**
  * The payload of codec 1; it can be longer than the input.

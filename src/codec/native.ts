@@ -82,5 +82,7 @@ function isPortableDemanded(): boolean {
 export function implementations(): Record<Primitive, 'native' | 'portable'> {
   const use = (primitive: Primitive): 'native' | 'portable' =>
     isPortableDemanded() || loadNative(primitive) === null ? 'portable' : 'native'
-  return { blake3: use('blake3'), aead: use('aead'), argon2id: use('argon2id'), zstd: use('zstd'), lz4: use('lz4') }
+  return {
+    blake3: use('blake3'), aead: use('aead'), argon2id: use('argon2id'), zstd: use('zstd'), lz4: use('lz4'),
+  }
 }

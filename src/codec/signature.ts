@@ -54,7 +54,8 @@ export function signedMessage(parts: {
   const { archiveId, commitment, root, topLocationDigest } = parts
   const message = new Uint8Array(DOMAIN.length + ARCHIVE_ID_BYTES + 3 * ID_BYTES)
   let at = 0
-  for (const part of [Buffer.from(DOMAIN), archiveId, commitment, root, topLocationDigest ?? new Uint8Array(ID_BYTES)]) {
+  const location = topLocationDigest ?? new Uint8Array(ID_BYTES)
+  for (const part of [Buffer.from(DOMAIN), archiveId, commitment, root, location]) {
     message.set(part, at)
     at += part.length
   }

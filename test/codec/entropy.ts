@@ -64,5 +64,7 @@ t.test('what does not', async (t) => {
 
 t.test('random bytes are seldom missed', async (t) => {
   // The shortest input that is judged has the widest spread.
-  for (let seed = 1; seed <= 100; seed++) t.equal(looksIncompressible(xorshift(seed, 4096)), true, `seed ${seed}`)
+  for (let seed = 1; seed <= 100; seed++) {
+    t.equal(looksIncompressible(xorshift(seed, 4096)), true, `seed ${seed}`)
+  }
 })

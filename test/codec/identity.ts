@@ -2,8 +2,8 @@ import t from 'tap'
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { blake3 } from '@noble/hashes/blake3.js'
 import {
-  decodeIdentity, decodeRecipient, decodeSigner, encodeIdentity, encodeRecipient, encodeSigner, identityFromSeed,
-  readIdentityFile,
+  decodeIdentity, decodeRecipient, decodeSigner, encodeIdentity, encodeRecipient, encodeSigner,
+  identityFromSeed, readIdentityFile,
 } from '../../src/codec/identity.ts'
 import { xorshift } from './fixtures/xorshift.ts'
 
@@ -13,7 +13,8 @@ const seed = xorshift(1, 32)
 /** Public key by node:crypto, an implementation that nothing here is made of. */
 function publicWithNode(secret: Uint8Array, oidEnd: string): Uint8Array {
   const key = Buffer.concat([Buffer.from(`302e020100300506032b65${oidEnd}04220420`, 'hex'), secret])
-  const der = createPublicKey(createPrivateKey({ key, format: 'der', type: 'pkcs8' })).export({ format: 'der', type: 'spki' })
+  const publicKey = createPublicKey(createPrivateKey({ key, format: 'der', type: 'pkcs8' }))
+  const der = publicKey.export({ format: 'der', type: 'spki' })
   return new Uint8Array(der.subarray(-32))
 }
 
@@ -25,7 +26,8 @@ function bech32(prefix: string, bytes: Uint8Array, padding = '0'): string {
   const data = bits.match(/.{5}/g)!.map((five) => parseInt(five, 2))
   const codes = [...prefix].map((letter) => letter.charCodeAt(0))
   let sum = 1
-  for (const value of [...codes.map((code) => code >> 5), 0, ...codes.map((code) => code & 31), ...data, 0, 0, 0, 0, 0, 0]) {
+  const expanded = [...codes.map((code) => code >> 5), 0, ...codes.map((code) => code & 31)]
+  for (const value of [...expanded, ...data, 0, 0, 0, 0, 0, 0]) {
     const top = sum >>> 25
     sum = (sum & 0x1ff_ffff) << 5 ^ value
     for (const [i, generator] of [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3].entries()) {

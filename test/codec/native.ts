@@ -25,15 +25,18 @@ t.test('each implementation is opened on first use, once', async (t) => {
 })
 
 t.test('WARP_PORTABLE=1 chooses the portable implementations', async (t) => {
+  const url = (name: string) => JSON.stringify(new URL(`../../src/codec/${name}`, import.meta.url))
   const code = `
-    import { implementations, choose } from ${JSON.stringify(new URL('../../src/codec/native.ts', import.meta.url))}
-    import { hash } from ${JSON.stringify(new URL('../../src/codec/blake3.ts', import.meta.url))}
+    import { implementations, choose } from ${url('native.ts')}
+    import { hash } from ${url('blake3.ts')}
     const chosen = choose('aead', () => 'native', () => 'portable').chosen()
-    console.log(JSON.stringify([implementations(), chosen, Buffer.from(hash(new Uint8Array())).toString('hex')]))`
+    const digest = Buffer.from(hash(new Uint8Array())).toString('hex')
+    console.log(JSON.stringify([implementations(), chosen, digest]))`
   const { stdout } = spawnSync(process.execPath, [...process.execArgv, '--input-type=module', '-e', code],
     { encoding: 'utf8', env: { ...process.env, WARP_PORTABLE: '1' } })
   const [used, chosen, digest] = JSON.parse(stdout)
-  t.same(used, { blake3: 'portable', aead: 'portable', argon2id: 'portable', zstd: 'portable', lz4: 'portable' })
+  t.same(Object.keys(used).sort(), ['aead', 'argon2id', 'blake3', 'lz4', 'zstd'])
+  t.same([...new Set(Object.values(used))], ['portable'])
   t.equal(chosen, 'portable')
   t.equal(digest, 'af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262')
 })

@@ -52,10 +52,13 @@ t.test('S + L in the place of S', async (t) => {
 
 t.test('the message of §10', async (t) => {
   const parts = {
-    archiveId: xorshift(1, 16), commitment: xorshift(2, 32), root: xorshift(3, 32), topLocationDigest: xorshift(4, 32),
+    archiveId: xorshift(1, 16), commitment: xorshift(2, 32), root: xorshift(3, 32),
+    topLocationDigest: xorshift(4, 32),
   }
-  t.equal(Buffer.compare(signedMessage(parts), Buffer.concat([Buffer.from('warp-archive 1 signature'), parts.archiveId,
-    parts.commitment, parts.root, parts.topLocationDigest])), 0)
+  const { archiveId, commitment, root, topLocationDigest } = parts
+  const domain = Buffer.from('warp-archive 1 signature')
+  const expected = Buffer.concat([domain, archiveId, commitment, root, topLocationDigest])
+  t.equal(expected.compare(signedMessage(parts)), 0)
   t.same(signedMessage({ ...parts, topLocationDigest: null }),
     signedMessage({ ...parts, topLocationDigest: new Uint8Array(32) }))
 })

@@ -50,12 +50,12 @@ t.test('bytes over shared memory', async (t) => {
   t.same(runs(new Uint8Array(new SharedArrayBuffer(BLOCK))), [0, BLOCK])
 })
 
-t.test('equals the definition', async (t) => {
-  const blocks = fc.array(fc.record({ zero: fc.boolean(), count: fc.integer({ min: 1, max: 20 }) }), { maxLength: 12 })
-  fc.assert(fc.property(blocks, fc.integer({ min: 0, max: 9000 }), fc.integer({ min: 0, max: 4095 }), fc.boolean(),
+t.test('equals the definition', async () => {
+  const stretch = fc.record({ zero: fc.boolean(), count: fc.integer({ min: 1, max: 20 }) })
+  const list = fc.array(stretch, { maxLength: 12 })
+  fc.assert(fc.property(list, fc.integer({ min: 0, max: 9000 }), fc.integer({ min: 0, max: 4095 }), fc.boolean(),
     (list, fileOffset, cut, isEnd) => {
-      const bytes = Uint8Array.from(list.flatMap(({ zero, count }) => Array(count).fill(zero ? 0 : 1)).flatMap(
-        (value) => Array(BLOCK).fill(value)))
+      const bytes = Buffer.concat(list.map(({ zero, count }) => Buffer.alloc(count * BLOCK, zero ? 0 : 1)))
       const piece = bytes.subarray(0, Math.max(0, bytes.length - cut))
       const out = runs(piece, fileOffset, isEnd)
       const expected: number[] = []
@@ -70,7 +70,8 @@ t.test('equals the definition', async (t) => {
       }
       const end = isEnd ? piece.length : piece.length - (piece.length - lead) % BLOCK
       for (const [from, to] of zero) {
-        if (to - from >= HOLE || from === lead || to === end) expected.push(from + fileOffset, to + fileOffset)
+        if (to - from < HOLE && from !== lead && to !== end) continue
+        expected.push(from + fileOffset, to + fileOffset)
       }
       return JSON.stringify(out) === JSON.stringify(expected)
     }), { numRuns: 60 })

@@ -6,14 +6,15 @@ const MAGIC = [0x28, 0xb5, 0x2f, 0xfd]
 
 /** A frame of raw block 'abc', written by hand after RFC 8878 §3.1.1. */
 function frame(change: Partial<Record<'magic' | 'header' | 'blocks' | 'rest', number[]>> = {}): Uint8Array {
-  const parts = { magic: MAGIC, header: [0x20, 3], blocks: [3 << 3 | 1, 0, 0, 97, 98, 99], rest: [], ...change }
+  const parts = { magic: MAGIC, header: [0x20, 3], blocks: [25, 0, 0, 97, 98, 99], rest: [], ...change }
   return Uint8Array.from([...parts.magic, ...parts.header, ...parts.blocks, ...parts.rest])
 }
 
 t.test('frames that are right', async (t) => {
   for (const [name, bytes, plainLength] of [
     ['single segment, size in one byte', frame(), 3],
-    ['window of 1 KiB, size in two bytes', frame({ header: [0x40, 0, 44, 0], blocks: [300 << 3 & 255 | 3, 300 >> 5, 0, 7] }), 300],
+    ['window of 1 KiB, size in two bytes',
+      frame({ header: [0x40, 0, 44, 0], blocks: [300 << 3 & 255 | 3, 300 >> 5, 0, 7] }), 300],
     ['size in four bytes', frame({ header: [0xa0, 3, 0, 0, 0] }), 3],
     ['size in eight bytes', frame({ header: [0xe0, 3, 0, 0, 0, 0, 0, 0, 0] }), 3],
     ['checksum', frame({ header: [0x24, 3], rest: [0, 0, 0, 0] }), 3],
@@ -58,7 +59,8 @@ t.test('a header rewritten', async (t) => {
   t.same([...rewritten], [...frame({ header: [0x24, 3], rest: [1, 2, 3, 4] })])
   // The smallest and largest of each width of the field.
   for (const [contentSize, header] of [
-    [0, [0x20, 0]], [255, [0x20, 255]], [256, [0x60, 0, 0]], [65_791, [0x60, 255, 255]], [65_792, [0xa0, 0, 1, 1, 0]],
+    [0, [0x20, 0]], [255, [0x20, 255]], [256, [0x60, 0, 0]], [65_791, [0x60, 255, 255]],
+    [65_792, [0xa0, 0, 1, 1, 0]],
   ] as [number, number[]][]) {
     t.same([...rewriteZstdHeader(frame({ header: [0, 0x58] }), contentSize)], [...frame({ header })])
   }

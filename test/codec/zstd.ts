@@ -106,7 +106,8 @@ t.test('threads do not disturb each other', async (t) => {
   const preloads = process.execArgv.filter((flag) => flag.startsWith('--import=')).map((flag) => flag.slice(9))
   const url = new URL('../../src/codec/zstd.ts', import.meta.url).href
   const results = await Promise.all([0, 1].map(() => new Promise((resolve, reject) => {
-    new Worker(code, { eval: true, execArgv: [], workerData: { preloads, url } }).on('message', resolve).on('error', reject)
+    const worker = new Worker(code, { eval: true, execArgv: [], workerData: { preloads, url } })
+    worker.on('message', resolve).on('error', reject)
   })))
   t.same(results, [10, 10])
 })
