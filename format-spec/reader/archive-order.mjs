@@ -114,14 +114,14 @@ export class ArchiveOrder {
     if ([DIRECTORY, HARD_LINK].includes(this.#types[target])) throw malformed('wrong target of a hard link')
   }
 
-  #complete({encodedLength, extents, ...entry}) {
+  #complete(record) {
+    const entry = {...record, number: this.entries++}
     if (entry.type === FILE) {
       entry.extents = this.#file.extents
       entry.size = this.#file.size
       this.logicalBytes += entry.size
       this.#file = null
     }
-    entry.number = this.entries++
     return entry
   }
 }
