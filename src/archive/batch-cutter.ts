@@ -104,8 +104,7 @@ export class BatchCutter {
   #cutWhole(cut: CutBatch, { slabOffset }: Segment, loaded: LoadedSegment): string | null {
     const { bytesRead, failure } = loaded
     if (failure !== null) return failure
-    // §4.4: a file of at most min bytes is one chunk; §4.3: a hole in it would be longer than min unless
-    // the average is large, and the cutter sees to that.
+    // §4.4: a region of at most min bytes is one chunk.
     if (bytesRead <= this.#average / 4 && loaded.zeroRuns.length === 0) {
       if (bytesRead > 0) cut.addChunk(slabOffset, bytesRead)
       return null

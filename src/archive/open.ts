@@ -14,7 +14,7 @@ import { checkFooter, type CheckedFooter } from './footer-check.ts'
 import { readFrame } from './frame-reader.ts'
 import { gatherInfo } from './info.ts'
 import { archivePath, isSameOrBeneath, Selection } from './select.ts'
-import { FileSource } from './source.ts'
+import { FileSource, type ArchiveSource } from './source.ts'
 import type { ScannedPage } from './scan.ts'
 import type { ArchiveInfo, Entry, Keys, SelectOptions, Watch } from './types.ts'
 import { unlock, type Unlocked } from './unlock.ts'
@@ -34,7 +34,8 @@ export async function open(path: string, keys: Keys = {}): Promise<Archive> {
   }
 }
 
-async function readEnd(source: FileSource, unlocked: Unlocked): Promise<CheckedFooter> {
+/** Reads the footer of a complete archive file. */
+export async function readEnd(source: FileSource, unlocked: Unlocked): Promise<CheckedFooter> {
   const offset = source.length - FOOTER_BLOCK_BYTES
   const cutShort = () =>
     new WarpError('ERR_WARP_TRUNCATED', 'the archive does not end with its footer: it was cut short, or something follows it', {
@@ -81,9 +82,9 @@ export interface ContentRange {
 export class Archive {
   readonly unlocked: Unlocked
   readonly footer: CheckedFooter
-  readonly #source: FileSource
+  readonly #source: ArchiveSource
 
-  constructor(source: FileSource, unlocked: Unlocked, footer: CheckedFooter) {
+  constructor(source: ArchiveSource, unlocked: Unlocked, footer: CheckedFooter) {
     this.#source = source
     this.unlocked = unlocked
     this.footer = footer
@@ -186,11 +187,14 @@ export class Archive {
     }
   }
 
-  /** Records of entries that `selection` takes, parts of files one by one. */
-  async *assembled(selection: Selection): AsyncGenerator<Assembled> {
+  /**
+   * Records of entries that `selection` takes, parts of files one by one.
+   * @param onPage called for each page before its records
+   */
+  async *assembled(selection: Selection, onPage?: (page: ScannedPage) => void): AsyncGenerator<Assembled> {
     const ranges = selection.paths?.map(atOrBeneath) ?? [EVERYTHING]
     for (const [i, range] of ranges.entries()) {
-      for await (const assembled of this.#between(range)) {
+      for await (const assembled of this.#between(range, onPage)) {
         const path = selection.paths?.[i]
         if (path && !isSameOrBeneath(assembled.path, path)) continue
         if (selection.takes(assembled.path, assembled.entry?.type === 'directory')) yield assembled
@@ -198,10 +202,11 @@ export class Archive {
     }
   }
 
-  async *#between(range: Range): AsyncGenerator<Assembled> {
+  async *#between(range: Range, onPage?: (page: ScannedPage) => void): AsyncGenerator<Assembled> {
     const assembler = new EntryAssembler()
-    for await (const { page, firstEntry, firstOffset } of this.#pages(this.#top(), 0, range)) {
-      yield* assembler.page(page, firstEntry, firstOffset)
+    for await (const scanned of this.#pages(this.#top(), 0, range)) {
+      onPage?.(scanned)
+      yield* assembler.page(scanned.page, scanned.firstEntry, scanned.firstOffset)
     }
   }
 

@@ -4,7 +4,8 @@ import { serveTasks, type Tasks } from '../engine/pool.ts'
 import { engineTasks } from '../engine/tasks.ts'
 import { check } from './frame-reader.ts'
 import { load } from './load-task.ts'
+import { restore } from './restore-task.ts'
 
-export const tasks: Tasks = { ...engineTasks, load, check }
+export const tasks: Tasks = { ...engineTasks, load, check, restore }
 
 if (!isMainThread) serveTasks(tasks)

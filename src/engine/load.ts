@@ -73,10 +73,10 @@ export class Scanner {
    */
   scan(bytes: Uint8Array, warmup: number, fileOffset: number, atEnd: boolean): void {
     const length = bytes.length - warmup
-    // §4.4: a file of at most min bytes is one chunk; no hole is shorter than HOLE_MIN_BYTES.
-    const small = fileOffset === 0 && atEnd && length <= this.#average / 4
-    if (!small) this.#scanCandidates(bytes, warmup)
-    if (!small && length > 0 && (length >= HOLE_MIN_BYTES || !atEnd || fileOffset > 0)) {
+    // §4.4: a region of at most min bytes is one chunk.
+    const isWholeFile = fileOffset === 0 && atEnd
+    if (!isWholeFile || length > this.#average / 4) this.#scanCandidates(bytes, warmup)
+    if (length >= HOLE_MIN_BYTES || (length > 0 && !isWholeFile)) {
       findZeroRuns(bytes.subarray(warmup), fileOffset, atEnd, this.#zeroRuns)
     }
     this.#candidateEnds.push(this.#candidateCount)

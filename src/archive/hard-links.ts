@@ -1,0 +1,107 @@
+/** Hard links, made after the files that they are other names of: by entry number, never by path alone. */
+import { WarpError } from '../base/errors.ts'
+import { displayPath } from '../format/path.ts'
+import type { Place, Restorer } from './restorer.ts'
+import { splitPath } from './restorer.ts'
+import type { Entry } from './types.ts'
+
+interface Link extends Place {
+  entry: Entry
+}
+
+/** Links that are remembered before they are made. */
+const MAX_WAITING = 4096
+
+export class HardLinks {
+  readonly #restorer: Restorer
+  #waiting: Link[] = []
+  /** Bit n: entry n was restored. */
+  #restored = new Uint8Array(1024)
+  /** Links to entries that were not selected; the first of each gets the content. */
+  readonly orphans: Link[] = []
+
+  constructor(restorer: Restorer) {
+    this.#restorer = restorer
+  }
+
+  async add(place: Place, entry: Entry): Promise<void> {
+    place.directory.pending++
+    this.#waiting.push({ ...place, entry })
+    if (this.#waiting.length >= MAX_WAITING) await this.#restorer.finish()
+  }
+
+  /** Entry `number` stands in the target. */
+  restored(number: number): void {
+    const at = number >>> 3
+    if (at >= this.#restored.length) {
+      const larger = new Uint8Array(Math.max(at + 1, this.#restored.length * 2))
+      larger.set(this.#restored)
+      this.#restored = larger
+    }
+    this.#restored[at]! |= 1 << (number & 7)
+  }
+
+  isRestored(number: number): boolean {
+    return ((this.#restored[number >>> 3] ?? 0) & (1 << (number & 7))) !== 0
+  }
+
+  /** Makes the links whose targets are there; the others become orphans. */
+  async make(): Promise<void> {
+    for (const link of this.#waiting.splice(0)) {
+      if (!this.isRestored(link.entry.link!)) {
+        this.orphans.push(link)
+        continue
+      }
+      this.#link(link, await this.#restorer.options.pathOf(link.entry.link!))
+      this.#restorer.directories.done(link.directory)
+    }
+  }
+
+  /** Makes one link to what was restored from `targetPath`. */
+  #link(link: Link, targetPath: Uint8Array): void {
+    const { tree, stripComponents } = this.#restorer.options
+    const components = splitPath(targetPath).slice(stripComponents)
+    const name = components.pop()!
+    const base = this.#restorer.directories.base.components
+    let made = false
+    try {
+      const from = tree.openDirectory([...base, ...components])
+      try {
+        made = this.#restorer.put(link, (madeAs) => tree.linkAt(from, name, link.directory.handle, madeAs))
+      } finally {
+        from.release()
+      }
+    } catch (error) {
+      const message = error instanceof WarpError ? error.message : (error as Error).message
+      this.#restorer.fail(link.path, 'unrestored', message)
+    }
+    if (made) this.#restorer.succeed(link, link.entry)
+  }
+
+  /**
+   * Restores what orphans are names of: the first of each entry as a file of its own, the others as links
+   * to it.
+   * @param restoreAs restores entry `number` at a place; resolves to whether it could
+   */
+  async adopt(restoreAs: (number: number, place: Place) => Promise<boolean>): Promise<void> {
+    const first = new Map<number, Uint8Array>()
+    for (const orphan of this.orphans.splice(0)) {
+      const number = orphan.entry.link!
+      const adopted = first.get(number)
+      if (adopted) this.#link(orphan, adopted)
+      else if (await restoreAs(number, orphan)) {
+        first.set(number, orphan.path)
+        this.#restorer.succeed(orphan, orphan.entry)
+      }
+      this.#restorer.directories.done(orphan.directory)
+    }
+  }
+
+  /** Gives up what waits. */
+  forget(): void {
+    for (const link of [...this.#waiting.splice(0), ...this.orphans.splice(0)]) {
+      this.#restorer.fail(link.path, 'unrestored', `the file that ${displayPath(link.path)} is another name of was not restored`)
+      this.#restorer.directories.done(link.directory)
+    }
+  }
+}
