@@ -125,10 +125,9 @@ function fishScript(specs: readonly CommandSpec[]): string {
     for (const { name, letter, value, completes, help } of spec.groups.flatMap(group => group.options)) {
       let line = `${seen} -l ${name}`
       if (letter !== undefined) line += ` -s ${letter}`
-      if (value !== undefined) line += ' -r'
-      if (completes === 'file') line += ' -F'
-      else if (completes === 'directory') line += " -a '(__fish_complete_directories)'"
-      else if (completes !== undefined) line += ` -a ${quoteFish(completes.join(' '))}`
+      if (value !== undefined) line += completes === 'file' ? ' -r -F' : ' -x'
+      if (completes === 'directory') line += " -a '(__fish_complete_directories)'"
+      else if (completes !== undefined && completes !== 'file') line += ` -a ${quoteFish(completes.join(' '))}`
       lines.push(`${line} -d ${quoteFish(help)}`)
     }
   }

@@ -25,7 +25,7 @@ export const EXIT_TEXT: Readonly<Record<ErrorClass, string>> = {
 export function formatOverview(specs: readonly CommandSpec[], columns: number): string {
   const width = Math.max(...specs.map(spec => spec.name.length)) + 2
   return [
-    'warp: deduplicated, compressed, encrypted, verifiable archives of file trees',
+    hang('warp: ', 'deduplicated, compressed, encrypted, verifiable archives of file trees', columns),
     '',
     'Usage: warp COMMAND [OPTION...] [ARGUMENT...]',
     '',
@@ -48,7 +48,7 @@ export function formatHelp(spec: CommandSpec, columns: number): string {
   const exits: ErrorClass[] = ['ok', 'internal', 'usage', ...spec.exits, 'interrupted']
   const environment = spec.environment ?? []
   const lines = [
-    `warp ${spec.name}: ${spec.summary}`,
+    hang(`warp ${spec.name}: `, spec.summary, columns),
     '',
     hang('Usage: ', `warp ${spec.usage}`, columns),
   ]

@@ -9,34 +9,23 @@ import type { Identity, Keys } from '../archive/types.ts'
 const MAX_PASSPHRASE_BYTES = 64 * 1024
 
 /**
- * Calls `attempt` with the keys that options and environment give, and if it finds that one is needed and
- * none was given, once more with a passphrase from the terminal. Keys are zeroed afterwards.
+ * Calls `use` with the keys that options and environment give; where these do not do, the terminal is
+ * asked, once. Keys are zeroed afterwards.
  */
-export async function withKeys<T>(context: Context, attempt: (keys: Keys) => Promise<T>): Promise<T> {
+export async function withKeys<T>(context: Context, use: (keys: Keys) => Promise<T>): Promise<T> {
   const { args, signal } = context
+  let asked: Promise<Uint8Array | undefined> | undefined
   const keys: Keys = {
     passphrase: await readPassphraseFile(context, 'passphrase-file') ?? variablePassphrase(),
     identities: await readIdentities(args.texts('identity')),
+    askPassphrase: async () => await (asked ??= askPassphrase('Passphrase: ', signal)) ?? null,
   }
   try {
-    if (keys.passphrase !== undefined || keys.identities?.length) return await attempt(keys)
-    try {
-      return await attempt({})
-    } catch (error) {
-      if (!(error instanceof WarpError) || error.code !== 'ERR_WARP_KEY_NEEDED') throw error
-      keys.passphrase = await askPassphrase('Passphrase: ', signal)
-      if (keys.passphrase === undefined) throw keyNeeded(error)
-      return await attempt(keys)
-    }
+    return await use(keys)
   } finally {
     wipe(keys)
+    ;(await asked)?.fill(0)
   }
-}
-
-function keyNeeded(error: WarpError): WarpError {
-  return new WarpError('ERR_WARP_KEY_NEEDED', error.message, {
-    hint: 'give --passphrase-file FILE, --identity FILE or WARP_PASSPHRASE', cause: error,
-  })
 }
 
 function wipe(keys: Keys): void {

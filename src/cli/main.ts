@@ -31,10 +31,10 @@ async function run(): Promise<void> {
     status = await dispatch(output, signal)
     await output.flush()
   } catch (thrown) {
-    const error = signal.aborted ? new WarpError('ERR_WARP_INTERRUPTED', 'interrupted') : asWarpError(thrown)
+    const error = asWarpError(signal.aborted && !(thrown instanceof WarpError) ? signal.reason : thrown)
     // Whoever reads the output has seen enough of it.
     if (error.code !== 'ERR_WARP_PIPE_CLOSED') output.error(error)
-    status = error.exitCode
+    status = signal.aborted ? EXIT.interrupted : error.exitCode
   }
   // Not left to the end of the event loop: standard input may still be open.
   process.exit(status)
@@ -59,7 +59,7 @@ async function dispatch(output: import('./output.ts').Output, signal: AbortSigna
   const { parseArguments } = await import('./arguments.ts')
   const { Stdin } = await import('./stdin.ts')
   const args = await parseArguments(rest, spec)
-  return await run({ args, output, stdin: new Stdin(), signal })
+  return await run({ args, output, stdin: new Stdin(signal), signal })
 }
 
 async function findCommand(name: string): Promise<CommandModule> {

@@ -1,5 +1,5 @@
 /** Shows work in progress on stderr: a bar on a terminal, NDJSON with --json, nothing in a pipe. */
-import { formatBytes, formatCount } from './sizes.ts'
+import { countOf, formatBytes, formatCount } from './sizes.ts'
 import type { Context } from './command.ts'
 import type { Progress, Watch } from '../archive/types.ts'
 
@@ -85,7 +85,7 @@ export function formatProgress(verb: string, progress: Progress, rate: number, c
     known ? `${formatBytes(bytes)} of ${formatBytes(totalBytes)}` : formatBytes(bytes),
     `${formatBytes(Math.round(rate))}/s`,
     totalEntries === null
-      ? `${formatCount(entries)} files`
+      ? countOf(entries, 'file')
       : `${formatCount(entries)} of ${formatCount(totalEntries)} files`,
   ]
   if (!known) return [verb, ...figures].join('  ').slice(0, columns - 1)

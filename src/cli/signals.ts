@@ -1,12 +1,11 @@
 /** SIGINT and SIGTERM as an AbortSignal. A second one ends the process at once. */
-import { EXIT } from '../base/errors.ts'
+import { EXIT, WarpError } from '../base/errors.ts'
 
-/** @returns aborted by the first signal, its reason the signal's name */
 export function abortOnSignals(): AbortSignal {
   const controller = new AbortController()
-  const stop = (name: NodeJS.Signals) => {
+  const stop = () => {
     if (controller.signal.aborted) process.exit(EXIT.interrupted)
-    controller.abort(name)
+    controller.abort(new WarpError('ERR_WARP_INTERRUPTED', 'interrupted'))
   }
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)

@@ -1,5 +1,4 @@
 /** The archive that a command reads: a file, or standard input. */
-import { Replay } from './stdin.ts'
 import { withKeys } from './keys.ts'
 import type { Context } from './command.ts'
 import type { Keys, Source } from '../archive/types.ts'
@@ -10,7 +9,6 @@ export async function readArchive<T>(
   read: (source: Source, keys: Keys) => Promise<T>,
 ): Promise<T> {
   const [archive] = context.args.operands
-  if (archive !== '-') return await withKeys(context, keys => read(archive, keys))
-  const replay = new Replay(context.stdin.claim('the archive'))
-  return await withKeys(context, keys => read({ stream: replay.open() }, keys))
+  const source = archive === '-' ? { stream: context.stdin.claim('the archive') } : archive
+  return await withKeys(context, keys => read(source, keys))
 }

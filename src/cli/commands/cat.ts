@@ -70,7 +70,7 @@ function parseOptional({ args }: Context, name: string): number | undefined {
   return text === undefined ? undefined : parseSize(text, `--${name}`)
 }
 
-async function findFile(archive: Archive, path: Uint8Array, shown: string): Promise<Entry> {
+async function findFile(archive: Archive, path: string | Uint8Array, shown: string): Promise<Entry> {
   const entry = await archive.find(path)
   if (entry === null) {
     throw new WarpError('ERR_WARP_NOT_FOUND', 'not in the archive', {

@@ -231,7 +231,7 @@ export function tabulate(name: string, result: CreateResult): Table {
   return [
     ['archive', name],
     ['stored', `${countOf(entries, 'entry', 'entries')}, ${formatBytes(logicalBytes)}`],
-    ['deduplicated', formatBytes(frameBytes)],
+    ...frameBytes < logicalBytes ? [['unique', `${formatBytes(frameBytes)}; the rest are duplicates and holes`] as const] : [],
     ['archive size', `${formatBytes(archiveBytes)}${ratio}`],
     ['time', `${formatDuration(durationMs)}${rate}`],
     ['root', toHex(root)],

@@ -108,13 +108,16 @@ function formatRatio(before: number, after: number): string {
 }
 
 function formatCodecs({ codecs, frames }: ArchiveInfo): Table {
-  const used = codecs.filter(codec => codec.frames > 0)
-  if (used.length === 0) return [['frames', formatCount(frames)]]
-  const counts = used.map(codec => countOf(codec.frames, 'frame'))
-  const width = Math.max(...counts.map(count => count.length))
-  return used.map(({ codec, plainBytes, storedBytes }, i) => [
-    codec, `${counts[i].padStart(width)}, ${formatBytes(plainBytes)} to ${formatBytes(storedBytes)}`,
-  ])
+  const nameColumns = Math.max(...codecs.map(({ codec }) => codec.length), 0)
+  const counts = codecs.map(codec => formatCount(codec.frames))
+  const countColumns = Math.max(...counts.map(count => count.length), 0)
+  return [
+    ['frames', formatCount(frames)],
+    ...codecs.map(({ codec, plainBytes, storedBytes }, i) => {
+      const sizes = codec === 'store' ? formatBytes(storedBytes) : `${formatBytes(plainBytes)} to ${formatBytes(storedBytes)}`
+      return ['', `${codec.padEnd(nameColumns)}  ${counts[i].padStart(countColumns)}  ${sizes}`] as const
+    }),
+  ]
 }
 
 function formatChunks({ chunkRefs, uniqueChunks, average, chunkSizes }: ArchiveInfo): Table {

@@ -1,11 +1,11 @@
 /** `warp list` */
-import { EXIT } from '../../base/errors.ts'
+import { EXIT, WarpError } from '../../base/errors.ts'
 import { KEYS, PASSPHRASE_VARIABLE, READING_EXITS, TEMP_DIR } from '../options.ts'
 import { jsonName } from '../output.ts'
 import { selectedPaths } from '../selection.ts'
 import { formatMode, formatTime } from '../sizes.ts'
 import { readArchive } from '../source.ts'
-import { WarpError } from '../../base/errors.ts'
+
 import type { CommandSpec, Context } from '../command.ts'
 import type { Entry, EntryType } from '../../archive/types.ts'
 
@@ -20,10 +20,10 @@ export const spec: CommandSpec = {
     + 'archive. What could act on the terminal is escaped as in C strings. ARCHIVE - is standard input.',
     'With --long a line is like one of `tar tv`: type and mode, owner and group, size in bytes, time of '
     + 'modification in UTC, path, and what a link points to.',
-    'With --json a line is an object: path, type, size, mode (octal, a string), uid, gid, user, group, mtime, '
-    + 'unstable, xattrs (values in base64), and target, link, major and minor where they apply. A name that is '
-    + 'not valid UTF-8 is given twice: path with U+FFFD for what is wrong, and pathBase64 exactly; likewise '
-    + 'targetBase64, linkBase64, userBase64 and groupBase64.',
+    'With --json a line is an object: number, path (empty for the root of the archive), type, size, mode (octal, '
+    + 'a string), uid, gid, user, group, mtime, unstable, xattrs (values in base64), and where they apply target, '
+    + 'link, linkNumber, major and minor. A name that is not valid UTF-8 is given twice: path with U+FFFD for what '
+    + 'is wrong, and pathBase64 exactly; likewise targetBase64, linkBase64, userBase64 and groupBase64.',
   ],
   operands: { min: 1, max: Infinity, completes: 'file' },
   groups: [
@@ -35,7 +35,7 @@ export const spec: CommandSpec = {
       ],
     },
     KEYS,
-    { title: 'Resources', options: [TEMP_DIR] },
+    { title: 'Resources', options: [{ ...TEMP_DIR, help: 'taken for the sake of uniformity: listing keeps no data' }] },
   ],
   examples: [
     { text: 'What is in a directory', command: 'warp list --long backup.warp Documents' },
@@ -56,7 +56,7 @@ export async function run(context: Context): Promise<number> {
   const { list, displayPath } = await import('../../index.ts')
   const layout = new LongLayout(displayPath)
   return await readArchive(context, async (source, keys) => {
-    for await (const entry of list(source, { ...keys, paths, tempDir: args.text('temp-dir') })) {
+    for await (const entry of list(source, { ...keys, paths })) {
       if (signal.aborted) throw new WarpError('ERR_WARP_INTERRUPTED', 'interrupted')
       if (isRaw) {
         await output.print(entry.path)
@@ -101,10 +101,11 @@ class LongLayout {
 function describeEntry(entry: Entry): object {
   const { type, size, mode, uid, gid, unstable, major, minor } = entry
   return {
-    ...jsonName('path', entry.path), type, size, mode: mode.toString(8).padStart(4, '0'), uid, gid,
+    number: entry.number, ...jsonName('path', entry.path), type, size, mode: mode.toString(8).padStart(4, '0'), uid, gid,
     ...jsonName('user', entry.user), ...jsonName('group', entry.group),
     mtime: formatTime(entry.mtimeSeconds, entry.mtimeNanoseconds), unstable,
     ...entry.target === undefined ? {} : jsonName('target', entry.target),
+    ...entry.link === undefined ? {} : { linkNumber: entry.link },
     ...entry.linkPath === undefined ? {} : jsonName('link', entry.linkPath),
     ...major === undefined ? {} : { major, minor },
     xattrs: entry.xattrs.map(({ name, value }) => {

@@ -60,8 +60,10 @@ export async function run(context: Context): Promise<number> {
         return await recoverTo(path, context, {}, {})
       } catch (error) {
         if (!(error instanceof WarpError) || error.code !== 'ERR_WARP_KEY_NEEDED') throw error
-        if (keys.passphrase === undefined && !keys.identities?.length) throw error
-        return await recoverTo(path, context, keys, { newPassphrase: keys.passphrase })
+        const { identities } = keys
+        const passphrase = keys.passphrase ?? (identities?.length ? undefined : await keys.askPassphrase?.() ?? undefined)
+        if (!passphrase && !identities?.length) throw error
+        return await recoverTo(path, context, { passphrase, identities }, { newPassphrase: passphrase })
       }
     })
   } finally {

@@ -43,6 +43,7 @@ export const spec: CommandSpec = {
 export async function run(context: Context): Promise<number> {
   const { args, output } = context
   const { verify, parseSigner, formatSigner } = await import('../../index.ts')
+  const [archive] = args.operands
   const signer = args.text('signed-by')
   const options = {
     quick: args.flag('quick'),
@@ -63,11 +64,11 @@ export async function run(context: Context): Promise<number> {
       const signedBy = signer === null ? null : formatSigner(signer)
       const state = damage.length > 0 ? 'damaged' : options.quick ? 'good, content not read' : 'good'
       await output.result({
-        archive: args.operands[0], good: damage.length === 0, quick: options.quick, root: toHex(root),
+        archive, good: damage.length === 0, quick: options.quick, root: toHex(root),
         archiveId: toHex(archiveId), signer: signedBy, ...facts,
         damage: damage.map(({ error, paths }) => ({ ...error.toData(), paths })),
       }, [
-        ['archive', `${args.operands[0]}: ${state}`],
+        ['archive', `${archive === '-' ? 'standard input' : archive}: ${state}`],
         ['holds', `${countOf(facts.entries, 'entry', 'entries')}, ${formatBytes(facts.logicalBytes)}`],
         ...facts.unstable > 0 ? [['unstable', countOf(facts.unstable, 'file')] as const] : [],
         ...facts.partial ? [['partial', 'made by warp recover'] as const] : [],

@@ -1,0 +1,44 @@
+import t from 'tap'
+import { existsSync, readdirSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { parseLines, start, warp, PROGRAM, type Ended } from './support/run.ts'
+
+/** Sends `signals` once `create` has told of progress; its input never ends. */
+async function interrupt(cwd: string, signals: NodeJS.Signals[]): Promise<Ended> {
+  return await start(process.execPath, [PROGRAM, 'create', '--json', '-o', 'x.warp', '-'], {
+    cwd,
+    onStart: child => {
+      child.stdin!.write('beginning')
+      // stdin is read only once the program is set up
+      const timer = setInterval(() => {
+        if (child.stdin!.writableLength > 0) return
+        clearInterval(timer)
+        setTimeout(() => { for (const signal of signals) child.kill(signal) }, 1500)
+      }, 50)
+    },
+  })
+}
+
+t.test('a signal ends the work and leaves no archive', async t => {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    const cwd = t.testdir({})
+    const { status, stdout, stderr } = await interrupt(cwd, [signal])
+    t.equal(status, 130, signal)
+    t.equal(stdout, '')
+    t.match(parseLines(stderr).at(-1), { event: 'error', code: 'ERR_WARP_INTERRUPTED', exitCode: 130 })
+    t.notOk(existsSync(resolve(cwd, 'x.warp')))
+    t.same(readdirSync(cwd), [], 'nothing half-written is left')
+  }
+})
+
+t.test('a second signal does not wait', async t => {
+  const { status } = await interrupt(t.testdir({}), ['SIGINT', 'SIGINT'])
+  t.equal(status, 130)
+})
+
+t.test('an archive that was there stays', async t => {
+  const cwd = t.testdir({ a: 'content' })
+  await warp(['create', '-o', 'x.warp', 'a'], { cwd })
+  await interrupt(cwd, ['SIGINT'])
+  t.match(await warp(['list', 'x.warp'], { cwd }), { status: 0, stdout: 'a\n' })
+})
