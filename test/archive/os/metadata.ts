@@ -177,7 +177,7 @@ t.test('an ACL and its mode both survive', { skip: NO_LIBC }, async (t) => {
   t.same(readXattrs({ path }), xattrs)
 })
 
-t.test('xattrs: only when asked for, system ones with the owner', { skip: NO_LIBC || NOT_ROOT }, async (t) => {
+t.test('xattrs only when asked for, system ones with the owner', { skip: NO_LIBC || NOT_ROOT }, async (t) => {
   const path = bytes(join(t.testdir({ a: '' }), 'a'))
   const metadata = {
     ...plain,
