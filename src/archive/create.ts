@@ -37,6 +37,7 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
   if (libc() === null) report({ kind: 'note', message: 'without the package koffi, extended attributes and ACLs are not stored' })
   const sink = openSink(options.output)
   let pool: Pool | null = null
+  let isSinkOurs = true
   try {
     const walk = new Walk({ exclude, oneFileSystem, followSymlinks, skip: new Set(sink.identities), report: quietly(report) })
     const found = survey(walk, roots, {
@@ -51,6 +52,7 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
       throw new WarpError('ERR_WARP_INPUT_UNREADABLE', 'none of the inputs could be read', { hint: 'no archive was written' })
     }
     pool ??= poolFor(found.hasStream ? Infinity : found.bytes, threads)
+    isSinkOurs = false
     const result = await writeArchive({
       options,
       average: options.chunkSize ?? averageFor(found.bytes),
@@ -62,8 +64,8 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
     })
     return { ...result, problems, durationMs: performance.now() - started }
   } catch (error) {
-    if (!(error instanceof CreateFailure)) await sink.abandon(false)
-    throw error instanceof CreateFailure ? error.reason : interruptedOr(error, options.signal)
+    if (isSinkOurs) await sink.abandon(false)
+    throw interruptedOr(error, options.signal)
   } finally {
     await (pool as Pool | null)?.close()
   }
@@ -83,16 +85,6 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
 /** Input that is worth starting threads for before all of it is known. */
 const EARLY_START_BYTES = 8 * MIB
 
-/** A failure after which the sink is dealt with. */
-class CreateFailure extends Error {
-  readonly reason: WarpError
-
-  constructor(reason: WarpError) {
-    super(reason.message)
-    this.reason = reason
-  }
-}
-
 export interface WriteJob {
   options: Pick<CreateOptions, keyof Watch | 'compress' | 'level' | 'memory' | 'passphrase' | 'passphraseCost' | 'recipients' | 'signWith' | 'archiveKey'>
   average: number
@@ -106,7 +98,7 @@ export interface WriteJob {
   withHints: boolean
 }
 
-/** Writes `entries`, which are in path order, as an archive to `sink`, and commits it. */
+/** Writes `entries`, which are in path order, as an archive to `sink`, and commits or abandons it. */
 export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'problems' | 'durationMs'>> {
   const { options, average, sink, pool, report, totals } = job
   const { compress = 'auto', level = 3, signal } = options
@@ -150,7 +142,7 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
     const keep = reason.class === 'interrupted' && writer.pagesWritten > 0
     const left = await sink.abandon(keep)
     const hint = left === null ? reason.hint : `what was written so far can be read with: warp recover ${left} -o NEW.warp`
-    throw new CreateFailure(new WarpError(reason.code, reason.message, { ...reason, hint, cause: reason.cause }))
+    throw new WarpError(reason.code, reason.message, { ...reason, hint, cause: reason.cause })
   } finally {
     stop.dispose()
     await batcher.close()

@@ -4,6 +4,7 @@ import { BLOCK_HEADER_BYTES, FOOTER_BLOCK_BYTES } from '../base/limits.ts'
 import { hash, keyedHash } from '../codec/blake3.ts'
 import { indexDigest, locationDigest, pageDigest } from '../codec/merkle.ts'
 import { blockBytes, openBlock, readBlockHeaderOf } from '../engine/block.ts'
+import type { Extent } from '../format/entry.ts'
 import { KIND } from '../format/block.ts'
 import { readFooter } from '../format/footer.ts'
 import { readIndexPage, type IndexChild } from '../format/index-page.ts'
@@ -184,6 +185,15 @@ export class Archive {
       const order = comparePaths(assembled.path, file.path)
       if (order > 0 || assembled.fileOffset >= end) return
       if (order === 0) yield* this.#extents(assembled, offset, end)
+    }
+  }
+
+  /** The extents of a regular file, in order. */
+  async *extentsOf(entry: Entry): AsyncGenerator<Extent> {
+    for await (const { path, extents } of this.#between(atOrBeneath(entry.path))) {
+      const order = comparePaths(path, entry.path)
+      if (order > 0) return
+      if (order === 0) yield* extents
     }
   }
 

@@ -1,0 +1,285 @@
+/**
+ * `recover`: what is intact of a damaged or truncated archive, into a new one. The damaged archive is
+ * read twice: to find what is lost, and to take over the rest.
+ */
+import { availableParallelism } from 'node:os'
+import { WarpError, asWarpError } from '../base/errors.ts'
+import { hash, keyedHash } from '../codec/blake3.ts'
+import type { Extent } from '../format/entry.ts'
+import { comparePaths, displayPath } from '../format/path.ts'
+import { EntryAssembler, type Assembled } from './assemble.ts'
+import type { Provided } from './batches.ts'
+import { writeArchive } from './create.ts'
+import { FrameJobs, packIds } from './frame-jobs.ts'
+import { readFrame, type CheckRequest } from './frame-reader.ts'
+import { zeros } from './open.ts'
+import { poolFor } from './pool.ts'
+import { findPages, readFoundPage, unlockDamaged, type Findings } from './recover-scan.ts'
+import { openSink } from './sink.ts'
+import { FileSource } from './source.ts'
+import type { Entry, RecoverOptions, RecoverResult } from './types.ts'
+import type { Pool } from '../engine/pool.ts'
+import type { Unlocked } from './unlock.ts'
+
+/**
+ * @throws {WarpError} ERR_WARP_NOT_AN_ARCHIVE; class key; ERR_WARP_TRUNCATED: nothing intact was found; class output
+ */
+export async function recover(options: RecoverOptions): Promise<RecoverResult> {
+  const started = performance.now()
+  const source = new FileSource(options.archive)
+  const pool = poolFor(source.length, options.threads ?? availableParallelism())
+  try {
+    const unlocked = await unlockDamaged(source, options)
+    const { newPassphrase, newRecipients = [] } = options
+    if (unlocked.header.encrypted && newPassphrase === undefined && newRecipients.length === 0) {
+      throw new WarpError('ERR_WARP_USAGE', 'the damaged archive is encrypted: the new one must be too', {
+        hint: 'give a passphrase or a recipient for it',
+      })
+    }
+    const findings = await findPages(source, unlocked)
+    if (findings.pages.length === 0 && !findings.hasFooter) {
+      throw new WarpError('ERR_WARP_TRUNCATED', 'no intact page was found: nothing can be recovered', { path: options.archive })
+    }
+    const recovery = new Recovery(source, unlocked, findings, pool)
+    await recovery.check(options.signal)
+    const sink = openSink(options.output)
+    const created = await writeArchive({
+      options: {
+        ...options, passphrase: newPassphrase, recipients: newRecipients, onProblem: undefined,
+      },
+      average: unlocked.header.average, partial: true, archiveId: undefined, entries: recovery.intact(), totals: null,
+      report: () => {}, sink, pool, withHints: false,
+    })
+    return {
+      created: { ...created, problems: recovery.lost.length, durationMs: performance.now() - started },
+      lost: recovery.lost, unreadable: findings.unreadable, truncated: !findings.hasFooter,
+    }
+  } finally {
+    await pool.close()
+    source.close()
+  }
+}
+
+/** A record of an intact page, numbered as far as that is known. */
+interface Recovered extends Assembled {
+  /** Entry number in the damaged archive; null if entries before it are not counted. */
+  number: number | null
+}
+
+class Recovery {
+  readonly lost: RecoverResult['lost'] = []
+  readonly #source: FileSource
+  readonly #unlocked: Unlocked
+  readonly #findings: Findings
+  readonly #pool: Pool
+  /** File offsets of the block, and of the entry's record in order, of what is lost. */
+  readonly #lostRecords = new Set<number>()
+  /** Numbers of entries that hard links name. */
+  readonly #linked = new Set<number>()
+
+  constructor(source: FileSource, unlocked: Unlocked, findings: Findings, pool: Pool) {
+    this.#source = source
+    this.#unlocked = unlocked
+    this.#findings = findings
+    this.#pool = pool
+  }
+
+  /** Finds out what is lost. */
+  async check(signal: AbortSignal | undefined): Promise<void> {
+    const { sealing, chunkIdKey } = this.#unlocked
+    const why = new Map<number, string>()
+    const jobs = new FrameJobs<number>(this.#pool.size * 2 + 1, async (job) => {
+      const request: CheckRequest = { fd: this.#source.fd, offset: job.offset, sealing, chunkIdKey, chunks: Uint32Array.from(job.chunks), ids: packIds(job.ids) }
+      try {
+        const { wrong } = (await this.#pool.run('check', request)) as { wrong: Uint32Array }
+        for (const chunk of wrong) why.set(job.wants[chunk]!, 'a chunk is damaged')
+      } catch (error) {
+        const reason = asWarpError(error)
+        if (reason.class !== 'damaged' && reason.class !== 'malformed') throw reason
+        for (const record of job.wants) why.set(record, reason.message)
+      }
+    })
+    const lostEntries: { record: number; path: string; reason: string }[] = []
+    const paths = new Map<number, string>()
+    let record = 0
+    let begun = false
+    for await (const { path, extents, frames, offsets, entry, isOrphan } of this.#records()) {
+      if (signal?.aborted) throw new WarpError('ERR_WARP_INTERRUPTED', 'interrupted')
+      if (isOrphan) why.set(record, 'an earlier part of it is missing')
+      if (extents.length > 0 || isOrphan) paths.set(record, displayPath(path))
+      let chunk = 0
+      for (const extent of extents) {
+        if (extent.kind === 'hole') continue
+        jobs.add(frames[chunk]!, offsets[chunk]!, extent.length, extent.id, record)
+        chunk++
+      }
+      await jobs.settle()
+      if (entry?.link !== undefined) this.#linked.add(entry.link)
+      begun = entry === null
+      if (entry) record++
+      // Names are needed until their frames were looked at; all are by the time that so many more came.
+      if (paths.size > 100_000) {
+        await jobs.drain()
+        this.#note(why, paths, lostEntries)
+      }
+    }
+    await jobs.drain()
+    if (begun) why.set(record, 'its end is missing')
+    this.#note(why, paths, lostEntries)
+    lostEntries.sort((a, b) => a.record - b.record)
+    this.lost.push(...lostEntries.map(({ path, reason }) => ({ path, reason })))
+  }
+
+  #note(why: Map<number, string>, paths: Map<number, string>, lostEntries: { record: number; path: string; reason: string }[]): void {
+    for (const [record, reason] of why) {
+      if (!this.#lostRecords.has(record)) lostEntries.push({ record, path: paths.get(record) ?? '?', reason })
+      this.#lostRecords.add(record)
+    }
+    why.clear()
+    paths.clear()
+  }
+
+  /** The entries that are whole, for the writer. */
+  async *intact(): AsyncGenerator<Provided> {
+    let record = 0
+    const kept = new Set<number>()
+    const records = this.#records()[Symbol.asyncIterator]()
+    for (let next = await records.next(); !next.done; next = await records.next()) {
+      const first = next.value
+      const isLost = this.#lostRecords.has(record++)
+      if (isLost || first.entry === null || first.entry.type === 'file') {
+        // Parts are taken one after the other, by the writer as it reads the content, or here if it is lost.
+        const rest = new PartsOf(first, records)
+        if (isLost) await rest.skip()
+        else yield await this.#file(rest, kept)
+        continue
+      }
+      const { entry, number } = first
+      const path = Buffer.from(entry.path).toString('latin1')
+      const inode = this.#inodeOf(number, kept)
+      if (entry.link === undefined) yield { kind: 'record', path, inode, record: recordOf(entry) }
+      else if (kept.has(entry.link)) yield { kind: 'link', path, inode: `${entry.link}` }
+      else this.lost.push({ path: displayPath(entry.path), reason: 'the file that it is another name of is lost, or cannot be told' })
+    }
+  }
+
+  #inodeOf(number: number | null, kept: Set<number>): string | null {
+    if (number === null || !this.#linked.has(number)) return null
+    kept.add(number)
+    return `${number}`
+  }
+
+  async #file(parts: PartsOf, kept: Set<number>): Promise<Provided> {
+    const { entry, number } = await parts.last()
+    const path = Buffer.from(entry.path).toString('latin1')
+    return { kind: 'content', path, inode: this.#inodeOf(number, kept), metadata: entry, content: this.#content(parts) }
+  }
+
+  async *#content(parts: PartsOf): AsyncGenerator<Uint8Array> {
+    const { sealing, chunkIdKey } = this.#unlocked
+    let open = null as { offset: number; bytes: Uint8Array } | null
+    for await (const { extents, frames, offsets } of parts.all()) {
+      let chunk = -1
+      for (const extent of extents) {
+        if (extent.kind === 'hole') {
+          yield* zeros(extent.length)
+          continue
+        }
+        const frame = frames[++chunk]!
+        if (open?.offset !== frame) open = { offset: frame, bytes: Buffer.from(readFrame(this.#source.fd, frame, sealing)) }
+        const bytes = open.bytes.subarray(offsets[chunk]!, offsets[chunk]! + extent.length)
+        this.#demand(bytes, extent, chunkIdKey)
+        yield bytes
+      }
+    }
+  }
+
+  #demand(bytes: Uint8Array, extent: Extent & { kind: 'chunk' }, key: Uint8Array | null): void {
+    const id = key ? keyedHash(key, bytes) : hash(bytes)
+    if (Buffer.compare(id, extent.id) !== 0) throw new WarpError('ERR_WARP_CHUNK_DAMAGED', 'the archive changed while it was recovered')
+  }
+
+  async *#records(): AsyncGenerator<Recovered & { isOrphan: boolean }> {
+    const assembler = new EntryAssembler()
+    /** Path of a file whose part was the last record. */
+    let openPath = null as Uint8Array | null
+    let openSize = 0 as number
+    let number: number | null = 0
+    for (const { offset, afterGap } of this.#findings.pages) {
+      const page = await readFoundPage(this.#source, this.#unlocked, offset)
+      const stated = this.#findings.stated.get(offset)
+      if (afterGap) number = stated?.firstEntry ?? null
+      const goesOn: boolean = !afterGap && openPath !== null
+      const first = page.records[0]!
+      const isFile = first.type === 'file' || first.type === 'part'
+      // After a gap, a file may have begun before it.
+      let isOrphan = !goesOn && isFile && (afterGap ? (stated?.firstOffset ?? 1) > 0 : false)
+      if (afterGap && openPath) {
+        // What was begun never ends: an empty last part closes it for those who read.
+        yield { path: openPath, extents: [], frames: [], offsets: [], fileOffset: openSize, entry: endOf(openPath), number: null, isOrphan: true }
+      }
+      for (const assembled of assembler.page(page, 0, goesOn ? openSize : 0)) {
+        yield { ...assembled, number, isOrphan }
+        const { entry, path, fileOffset, extents } = assembled
+        openPath = entry ? null : path
+        openSize = entry ? 0 : fileOffset + extents.reduce((sum, { length }) => sum + length, 0)
+        if (entry) {
+          isOrphan = false
+          if (number !== null) number++
+        }
+      }
+    }
+  }
+}
+
+/** Stands for the end of a file whose end is missing. */
+function endOf(path: Uint8Array): Entry {
+  const none = new Uint8Array(0)
+  return {
+    number: -1, path, type: 'file', size: 0, unstable: true, mode: 0, uid: 0, gid: 0, user: none, group: none,
+    mtimeSeconds: 0, mtimeNanoseconds: 0, xattrs: [],
+  }
+}
+
+/** The records of one file: its parts, and the last, which has the metadata. */
+class PartsOf {
+  readonly #held: Recovered[]
+  readonly #records: AsyncIterator<Recovered>
+
+  constructor(first: Recovered, records: AsyncIterator<Recovered>) {
+    this.#held = [first]
+    this.#records = records
+  }
+
+  /** Reads on to the last record. Parts are pages' worth of chunk references: some 30 KB for each 64 MiB. */
+  async last(): Promise<{ entry: Entry; number: number | null }> {
+    for (;;) {
+      const { entry, number, path } = this.#held.at(-1)!
+      if (entry) return { entry, number }
+      const { done, value } = await this.#records.next()
+      if (done || comparePaths((value as Recovered).path, path) !== 0) throw new WarpError('ERR_WARP_INTERNAL', 'a file has no end')
+      this.#held.push(value as Recovered)
+    }
+  }
+
+  async skip(): Promise<void> {
+    while (this.#held.at(-1)!.entry === null) {
+      const { done, value } = await this.#records.next()
+      if (done) return
+      this.#held.splice(0, 1, value as Recovered)
+    }
+  }
+
+  async *all(): AsyncGenerator<Recovered> {
+    await this.last()
+    for (let held = this.#held.shift(); held; held = this.#held.shift()) yield held
+  }
+}
+
+function recordOf(entry: Entry): Extract<Provided, { kind: 'record' }>['record'] {
+  const { path, type, target, major, minor } = entry
+  if (type === 'symlink') return { type, path, metadata: entry, target: target! }
+  if (type === 'chardev' || type === 'blockdev') return { type, path, metadata: entry, major: major!, minor: minor! }
+  if (type === 'directory' || type === 'fifo') return { type, path, metadata: entry }
+  throw new WarpError('ERR_WARP_INTERNAL', `${type} is not a record of its own`)
+}
