@@ -107,8 +107,12 @@ export class Output {
   }
 }
 
-function withPath(path: string | undefined, message: string): string {
-  return path === undefined || message.includes(path) ? message : `${path}: ${message}`
+/** `message` with the path that it is about before it, unless it names it. */
+export function withPath(path: string | undefined, message: string): string {
+  // of what Node says, what the system says: ENOENT: no such file or directory, lstat 'a'
+  const plain = message.replace(/\bE[A-Z0-9]+: ([^,']+), \w+( '.*')?$/, '$1')
+  if (path === undefined) return plain
+  return ` ${plain}`.includes(` ${path}:`) || ` ${plain} `.includes(` ${path} `) ? plain : `${path}: ${plain}`
 }
 
 /** Columns: labels, then values. */

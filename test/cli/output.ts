@@ -1,7 +1,7 @@
 import t from 'tap'
 import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { describe, formatTable, jsonName, readNamedFile, toHex } from '../../src/cli/output.ts'
+import { describe, formatTable, jsonName, readNamedFile, toHex, withPath } from '../../src/cli/output.ts'
 import { noTerminal, onTerminal, parseLines, shell, warp } from './support/run.ts'
 
 t.test('tables are aligned', async t => {
@@ -22,6 +22,18 @@ t.test('what the system says', async t => {
     code: 'ERR_WARP_USAGE', message: 'cannot read the list /nonexistent: no such file or directory',
   })
   t.equal(describe(new Error('plain')), 'plain')
+})
+
+t.test('messages name their path once', async t => {
+  const shown: [string | undefined, string, string][] = [
+    ['e', 'it exists', 'e: it exists'],
+    ['a/b', 'a/b: it exists', 'a/b: it exists'],
+    ['a/b', 'the input a/b is gone', 'the input a/b is gone'],
+    ['a', "ENOENT: no such file or directory, lstat 'a'", 'a: no such file or directory'],
+    ['a', "a: EACCES: permission denied, open '/x/a'", 'a: permission denied'],
+    [undefined, 'EIO: i/o error, read', 'i/o error'],
+  ]
+  for (const [path, message, text] of shown) t.equal(withPath(path, message), text)
 })
 
 t.test('a closed pipe ends quietly', async t => {

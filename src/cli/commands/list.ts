@@ -7,7 +7,7 @@ import { formatMode, formatTime } from '../sizes.ts'
 import { readArchive } from '../source.ts'
 
 import type { CommandSpec, Context } from '../command.ts'
-import type { Entry, EntryType } from '../../archive/types.ts'
+import type { Entry, EntryType, Keys, SelectOptions, Source } from '../../archive/types.ts'
 
 const NUL = Uint8Array.of(0)
 
@@ -24,6 +24,7 @@ export const spec: CommandSpec = {
     + 'a string), uid, gid, user, group, mtime, unstable, xattrs (values in base64), and where they apply target, '
     + 'link, linkNumber, major and minor. A name that is not valid UTF-8 is given twice: path with U+FFFD for what '
     + 'is wrong, and pathBase64 exactly; likewise targetBase64, linkBase64, userBase64 and groupBase64.',
+    'Of hard links in an archive from standard input only the number of the other entry is known.',
   ],
   operands: { min: 1, max: Infinity, completes: 'file' },
   groups: [
@@ -53,10 +54,10 @@ export async function run(context: Context): Promise<number> {
     throw new WarpError('ERR_WARP_USAGE', '--long, -0 and --json exclude each other')
   }
   const paths = selectedPaths(context)
-  const { list, displayPath } = await import('../../index.ts')
+  const { displayPath } = await import('../../index.ts')
   const layout = new LongLayout(displayPath)
   return await readArchive(context, async (source, keys) => {
-    for await (const entry of list(source, { ...keys, paths })) {
+    for await (const entry of entriesOf(source, keys, paths)) {
       if (signal.aborted) throw new WarpError('ERR_WARP_INTERRUPTED', 'interrupted')
       if (isRaw) {
         await output.print(entry.path)
@@ -66,6 +67,33 @@ export async function run(context: Context): Promise<number> {
     }
     return EXIT.ok
   })
+}
+
+/** Entries with what hard links are other names of, as far as it can be known: a stream does not turn back. */
+async function* entriesOf(source: Source, keys: Keys, paths: SelectOptions['paths']): AsyncGenerator<Entry> {
+  const { list, open } = await import('../../index.ts')
+  if (typeof source !== 'string') {
+    yield* list(source, { ...keys, paths })
+    return
+  }
+  const archive = await open(source, keys)
+  try {
+    for await (const entry of archive.entries({ paths })) {
+      if (entry.link === undefined) yield entry
+      else {
+        const { path: linkPath, mode, uid, gid, user, group, mtimeSeconds, mtimeNanoseconds, xattrs } =
+          await archive.resolve(entry)
+        yield { ...entry, linkPath, mode, uid, gid, user, group, mtimeSeconds, mtimeNanoseconds, xattrs }
+      }
+    }
+  } finally {
+    await archive.close()
+  }
+}
+
+/** Whether mode, owner, time and attributes are there; a hard link has those of another entry. */
+function hasMetadata(entry: Entry): boolean {
+  return entry.link === undefined || entry.linkPath !== undefined
 }
 
 const TYPE_LETTERS: Readonly<Record<EntryType, string>> = {
@@ -85,13 +113,14 @@ class LongLayout {
   format(entry: Entry): string {
     const show = this.#displayPath
     const name = (bytes: Uint8Array, id: number) => bytes.length > 0 ? show(bytes) : String(id)
-    const owner = `${name(entry.user, entry.uid)}/${name(entry.group, entry.gid)}`
+    const isKnown = hasMetadata(entry)
+    const owner = isKnown ? `${name(entry.user, entry.uid)}/${name(entry.group, entry.gid)}` : '?/?'
     const size = entry.major === undefined ? String(entry.size) : `${entry.major},${entry.minor}`
     this.#ownerColumns = Math.max(this.#ownerColumns, owner.length)
     this.#sizeColumns = Math.max(this.#sizeColumns, size.length, 10)
-    let line = TYPE_LETTERS[entry.type] + formatMode(entry.mode)
+    let line = TYPE_LETTERS[entry.type] + (isKnown ? formatMode(entry.mode) : '?'.repeat(9))
     line += ` ${owner.padEnd(this.#ownerColumns)} ${size.padStart(this.#sizeColumns)}`
-    line += ` ${formatTime(entry.mtimeSeconds)} ${show(entry.path)}`
+    line += ` ${isKnown ? formatTime(entry.mtimeSeconds) : '?'.repeat(20)} ${show(entry.path)}`
     if (entry.target !== undefined) line += ` -> ${show(entry.target)}`
     if (entry.link !== undefined) line += ` link to ${entry.linkPath ? show(entry.linkPath) : `entry ${entry.link}`}`
     return entry.unstable ? `${line} (unstable)` : line
@@ -99,17 +128,21 @@ class LongLayout {
 }
 
 function describeEntry(entry: Entry): object {
-  const { type, size, mode, uid, gid, unstable, major, minor } = entry
+  const { number, type, size, mode, uid, gid, unstable, major, minor } = entry
   return {
-    number: entry.number, ...jsonName('path', entry.path), type, size, mode: mode.toString(8).padStart(4, '0'), uid, gid,
-    ...jsonName('user', entry.user), ...jsonName('group', entry.group),
-    mtime: formatTime(entry.mtimeSeconds, entry.mtimeNanoseconds), unstable,
+    number, ...jsonName('path', entry.path), type, size,
+    ...!hasMetadata(entry) ? {} : {
+      mode: mode.toString(8).padStart(4, '0'), uid, gid,
+      ...jsonName('user', entry.user), ...jsonName('group', entry.group),
+      mtime: formatTime(entry.mtimeSeconds, entry.mtimeNanoseconds),
+      xattrs: entry.xattrs.map(({ name, value }) => {
+        return { ...jsonName('name', name), valueBase64: Buffer.from(value).toString('base64') }
+      }),
+    },
+    unstable,
     ...entry.target === undefined ? {} : jsonName('target', entry.target),
     ...entry.link === undefined ? {} : { linkNumber: entry.link },
     ...entry.linkPath === undefined ? {} : jsonName('link', entry.linkPath),
     ...major === undefined ? {} : { major, minor },
-    xattrs: entry.xattrs.map(({ name, value }) => {
-      return { ...jsonName('name', name), valueBase64: Buffer.from(value).toString('base64') }
-    }),
   }
 }
