@@ -13,8 +13,8 @@ export class Output {
   readonly json: boolean
   readonly quiet: boolean
   readonly verbose: boolean
-  /** Set while a progress bar stands on the last line of the terminal. */
-  clearBar: (() => void) | undefined
+  /** Set while a progress bar stands on the last line of the terminal: makes room, and says that it was used. */
+  bar: { clear: () => void; resume: () => void } | undefined
   /** An archive goes to stdout: results go to stderr instead. */
   stdoutTaken = false
   #pending: (string | Uint8Array)[] = []
@@ -48,8 +48,13 @@ export class Output {
   #write(bytes: Uint8Array): Promise<void> {
     if (!this.#listening) process.stdout.on('error', () => {}) // told to the callback below
     this.#listening = true
+    this.bar?.clear()
     return new Promise((resolve, reject) => {
-      process.stdout.write(bytes, error => error ? reject(asOutputError(error)) : resolve())
+      process.stdout.write(bytes, error => {
+        this.bar?.resume()
+        if (error) reject(asOutputError(error))
+        else resolve()
+      })
     })
   }
 
@@ -98,9 +103,10 @@ export class Output {
   }
 
   #tell(text: string): void {
-    this.clearBar?.()
     try {
+      this.bar?.clear()
       process.stderr.write(text)
+      this.bar?.resume()
     } catch {
       // Nobody is left to be told.
     }

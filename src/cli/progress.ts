@@ -7,6 +7,9 @@ import type { Progress, Watch } from '../archive/types.ts'
 const RATE_WINDOW_MS = 5_000
 const EVENT_INTERVAL_MS = 250
 const MIN_BAR_COLUMNS = 10
+const CLEAR_LINE = '\r\x1b[K'
+/** DECSC: the bar goes back to where it was saved when it stops. */
+const SAVE_CURSOR = '\x1b7'
 
 export interface Watching {
   /** For the library. */
@@ -15,8 +18,11 @@ export interface Watching {
   stop: () => void
 }
 
-/** @param verb what is being done, for the line: `create` */
-export async function startProgress(context: Context, verb: string): Promise<Watching> {
+/**
+ * @param verb what is being done, for the line: `create`
+ * @param atOnce shows the bar before there is progress; not where a passphrase may still be asked for
+ */
+export async function startProgress(context: Context, verb: string, atOnce = false): Promise<Watching> {
   const { args, output, signal } = context
   const watch: Watch = { signal, onProblem: problem => output.problem(problem) }
   const silent = output.quiet || args.flag('no-progress')
@@ -32,10 +38,10 @@ export async function startProgress(context: Context, verb: string): Promise<Wat
     return { watch, stop: () => {} }
   }
   if (!process.stderr.isTTY) return { watch, stop: () => {} }
-  return showBar(context, watch, verb)
+  return await showBar(context, watch, verb, atOnce)
 }
 
-async function showBar({ output }: Context, watch: Watch, verb: string): Promise<Watching> {
+async function showBar({ output }: Context, watch: Watch, verb: string, atOnce: boolean): Promise<Watching> {
   const { SingleBar } = (await import('cli-progress')).default
   const rate = new Rate()
   let current: Progress = { bytes: 0, totalBytes: null, entries: 0, totalEntries: null }
@@ -49,17 +55,26 @@ async function showBar({ output }: Context, watch: Watch, verb: string): Promise
     fps: 5,
     format: () => formatProgress(verb, current, rate.at(current.bytes, performance.now()), process.stderr.columns),
   })
-  bar.start(1, 0)
-  output.clearBar = () => process.stderr.write('\r\x1b[K')
+  const begin = () => {
+    if (output.bar !== undefined) return
+    bar.start(1, 0)
+    output.bar = {
+      clear: () => process.stderr.write(CLEAR_LINE),
+      resume: () => process.stderr.write(SAVE_CURSOR),
+    }
+  }
+  if (atOnce) begin()
   watch.onProgress = progress => {
     current = progress
+    begin()
     bar.update(0)
   }
   return {
     watch,
     stop: () => {
+      if (output.bar === undefined) return
+      output.bar = undefined
       bar.stop()
-      output.clearBar = undefined
     },
   }
 }

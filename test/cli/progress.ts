@@ -76,3 +76,11 @@ t.test('on a terminal it is a line that goes away', { skip: noTerminal() }, asyn
     t.notMatch(stdout, / files?\b/, option)
   }
 })
+
+t.test('messages stay while the line moves on', { skip: noTerminal() }, async t => {
+  const cwd = t.testdir({})
+  const line = '(echo a; sleep 1; echo b) | warp create -o x.warp - missing; echo'
+  const { stdout } = await onTerminal(line, [], { cwd })
+  // the line is cleared before the message, and after it the cursor is saved for the end
+  t.match(stdout, /\r\x1b\[Kwarp: missing: no such file or directory\r\n\x1b7/)
+})

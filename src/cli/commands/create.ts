@@ -132,7 +132,7 @@ export async function run(context: Context): Promise<number> {
     })
   }
   const [signWith] = await readIdentities(args.texts('sign').slice(-1))
-  const { watch, stop } = await startProgress(context, 'create')
+  const { watch, stop } = await startProgress(context, 'create', true)
   try {
     const result = await create({
       ...settings, ...watch, inputs, exclude, recipients, passphrase, reproducible, signWith, signal,
@@ -225,7 +225,7 @@ export function describeCreated({ root, archiveId, ...numbers }: CreateResult): 
 
 export function tabulate(name: string, result: CreateResult): Table {
   const { entries, logicalBytes, frameBytes, archiveBytes, problems, durationMs, root } = result
-  const rate = durationMs > 0 ? `, ${formatBytes(Math.round(logicalBytes * 1000 / durationMs))}/s` : ''
+  const rate = logicalBytes > 0 && durationMs > 0 ? `, ${formatBytes(Math.round(logicalBytes * 1000 / durationMs))}/s` : ''
   const ratio = archiveBytes > 0 && logicalBytes > archiveBytes
     ? ` (${(logicalBytes / archiveBytes).toFixed(1)} times smaller)` : ''
   return [

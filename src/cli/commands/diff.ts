@@ -45,7 +45,6 @@ export async function run(context: Context): Promise<number> {
       let separator = '{"differences":['
       for await (const { kind, path, what } of diff(first, second, { ...keys, ...watch })) {
         counts[kind]++
-        output.clearBar?.()
         if (!output.json) {
           const reason = what.length > 0 ? `  (${what.join(', ')})` : ''
           await output.print(`${kind.padEnd(7)}  ${displayPath(path)}${reason}\n`)

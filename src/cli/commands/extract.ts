@@ -82,7 +82,7 @@ export async function run(context: Context): Promise<number> {
       const { root, ...numbers } = await extract(source, { ...options, ...watch, ...keys })
       stop()
       const { entries, bytes, problems, durationMs } = numbers
-      const rate = durationMs > 0 ? `, ${formatBytes(Math.round(bytes * 1000 / durationMs))}/s` : ''
+      const rate = bytes > 0 && durationMs > 0 ? `, ${formatBytes(Math.round(bytes * 1000 / durationMs))}/s` : ''
       await output.result({ archive: args.operands[0], target, root: toHex(root), ...numbers }, [
         ['restored', `${countOf(entries, 'entry', 'entries')}, ${formatBytes(bytes)}`],
         ['into', target],
