@@ -3,6 +3,7 @@ import fs from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { WarpError } from '../base/errors.ts'
+import type { Pool } from '../engine/pool.ts'
 import { displayPath } from '../format/path.ts'
 import { EntryAssembler, type Assembled } from './assemble.ts'
 import { interruptedOr } from './create.ts'
@@ -10,7 +11,7 @@ import { EntryPaths } from './entry-paths.ts'
 import { Archive, readEnd } from './open.ts'
 import { applyMetadata, defaultSameOwner } from './os/metadata.ts'
 import { TargetTree } from './os/target-tree.ts'
-import { poolFor } from './pool.ts'
+import { poolForSource } from './pool.ts'
 import { Restorer, type Place } from './restorer.ts'
 import { writeFully } from './restore-task.ts'
 import { Scan } from './scan.ts'
@@ -42,9 +43,10 @@ export async function extract(source: Source, options: ExtractOptions): Promise<
   const owner = { sameOwner: options.sameOwner ?? defaultSameOwner(), numericOwner: options.numericOwner ?? false }
   let restorer: Restorer | null = null
   let tree: TargetTree | null = null
-  const pool = poolFor(from.length ?? Infinity, threads)
+  let pool: Pool | null = null
   try {
     const unlocked = await unlock(from, options)
+    pool = await poolForSource(from, threads)
     const reading = from instanceof FileSource ? await openForReading(from, unlocked) : { scan: new Scan(from, unlocked) }
     tree = openTarget(options.target)
     const paths = new EntryPaths(from, unlocked)
@@ -87,7 +89,7 @@ export async function extract(source: Source, options: ExtractOptions): Promise<
     throw failure
   } finally {
     tree?.close()
-    await pool.close()
+    await pool?.close()
     from.close()
   }
 }

@@ -1,6 +1,8 @@
 /** Hard links, made after the files that they are other names of: by entry number, never by path alone. */
 import { WarpError } from '../base/errors.ts'
 import { displayPath } from '../format/path.ts'
+import { codeOf } from './os/os-error.ts'
+import { describeProblem } from './problems.ts'
 import type { Place, Restorer } from './restorer.ts'
 import { splitPath } from './restorer.ts'
 import type { Entry } from './types.ts'
@@ -32,17 +34,17 @@ export class HardLinks {
 
   /** Entry `number` stands in the target. */
   restored(number: number): void {
-    const at = number >>> 3
+    const at = Math.floor(number / 8)
     if (at >= this.#restored.length) {
       const larger = new Uint8Array(Math.max(at + 1, this.#restored.length * 2))
       larger.set(this.#restored)
       this.#restored = larger
     }
-    this.#restored[at]! |= 1 << (number & 7)
+    this.#restored[at]! |= 1 << (number % 8)
   }
 
   isRestored(number: number): boolean {
-    return ((this.#restored[number >>> 3] ?? 0) & (1 << (number & 7))) !== 0
+    return ((this.#restored[Math.floor(number / 8)] ?? 0) & (1 << (number % 8))) !== 0
   }
 
   /** Makes the links whose targets are there; the others become orphans. */
@@ -72,7 +74,7 @@ export class HardLinks {
         from.release()
       }
     } catch (error) {
-      const message = error instanceof WarpError ? error.message : (error as Error).message
+      const message = error instanceof WarpError ? error.message : describeProblem(codeOf(error), (error as Error).message)
       this.#restorer.fail(link.path, 'unrestored', message)
     }
     if (made) this.#restorer.succeed(link, link.entry)

@@ -14,6 +14,7 @@ import { EntryAssembler, type Assembled } from './assemble.ts'
 import { checkFooter, type CheckedFooter } from './footer-check.ts'
 import { readFrame } from './frame-reader.ts'
 import { gatherInfo } from './info.ts'
+import { PageSequence } from './page-sequence.ts'
 import { archivePath, isSameOrBeneath, Selection } from './select.ts'
 import { FileSource, type ArchiveSource } from './source.ts'
 import type { ScannedPage } from './scan.ts'
@@ -214,10 +215,13 @@ export class Archive {
 
   async *#between(range: Range, onPage?: (page: ScannedPage) => void): AsyncGenerator<Assembled> {
     const assembler = new EntryAssembler()
+    const sequence = new PageSequence(range === EVERYTHING)
     for await (const scanned of this.#pages(this.#top(), 0, range)) {
+      sequence.next(scanned)
       onPage?.(scanned)
       yield* assembler.page(scanned.page, scanned.firstEntry, scanned.firstOffset)
     }
+    if (range === EVERYTHING) sequence.finish(this.footer)
   }
 
   async *#extents({ extents, frames, offsets, fileOffset }: Assembled, from: number, end: number): AsyncGenerator<Uint8Array> {

@@ -1,4 +1,5 @@
 /** System errors in words that say what to do. */
+import { getSystemErrorMap } from 'node:util'
 
 const WORDS = new Map([
   ['EEXIST', 'something of that name is there already'],
@@ -13,6 +14,9 @@ const WORDS = new Map([
   ['EMFILE', 'too many open files'],
 ])
 
+/** What the system says of each of its errors: without the path, which messages hold as it is. */
+const DESCRIPTIONS = new Map(getSystemErrorMap().values())
+
 export function describeProblem(code: string, message: string): string {
-  return WORDS.get(code) ?? message
+  return WORDS.get(code) ?? DESCRIPTIONS.get(code) ?? message
 }

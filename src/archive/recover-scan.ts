@@ -3,7 +3,7 @@
  * next block header that does (§5.3).
  */
 import { WarpError } from '../base/errors.ts'
-import { BLOCK_HEADER_BYTES, HEADER_BYTES, KEY_BYTES, MAX_AVERAGE_BYTES, MIB } from '../base/limits.ts'
+import { BLOCK_HEADER_BYTES, HEADER_BYTES, KEY_BYTES, KIB, MAX_AVERAGE_BYTES, MIB } from '../base/limits.ts'
 import { hash } from '../codec/blake3.ts'
 import { blockBytes, openBlock, readBlockHeaderOf } from '../engine/block.ts'
 import { findBlockMagic, KIND, readBlockHeader, type BlockHeader } from '../format/block.ts'
@@ -35,7 +35,9 @@ export interface Findings {
   hasFooter: boolean
 }
 
-const SEARCH_BYTES = 1 * MIB
+/** A block mostly follows directly; past what makes no sense, more and more is read at a time. */
+const FIRST_SEARCH_BYTES = 4 * KIB
+const MAX_SEARCH_BYTES = 1 * MIB
 
 /** As `unlock`, but of a plain archive whose header is damaged the blocks tell enough. */
 export async function unlockDamaged(source: FileSource, keys: Keys): Promise<Unlocked> {
@@ -60,17 +62,16 @@ export async function unlockDamaged(source: FileSource, keys: Keys): Promise<Unl
 
 /** The first intact block header at or after `from`; of any archive if `archiveId` is null. */
 async function findBlock(source: FileSource, from: number, archiveId: Uint8Array | null): Promise<{ header: BlockHeader; offset: number } | null> {
+  let size = FIRST_SEARCH_BYTES
   for (let at = from; at + BLOCK_HEADER_BYTES <= source.length; ) {
-    const bytes = await source.read(at, SEARCH_BYTES)
-    const found = findBlockMagic(bytes, 0)
-    if (found < 0 || bytes.length - found < BLOCK_HEADER_BYTES) {
-      // A header may begin at the very end of what was read.
-      at += found >= 0 && found > 0 ? found : Math.max(1, bytes.length - BLOCK_HEADER_BYTES)
-      continue
+    const bytes = await source.read(at, size)
+    for (let found = findBlockMagic(bytes, 0); found >= 0; found = findBlockMagic(bytes, found + 1)) {
+      const header = headerAt(bytes.subarray(found, found + BLOCK_HEADER_BYTES))
+      if (header && (!archiveId || Buffer.compare(header.archiveId, archiveId) === 0)) return { header, offset: at + found }
     }
-    const header = headerAt(bytes.subarray(found, found + BLOCK_HEADER_BYTES))
-    if (header && (!archiveId || Buffer.compare(header.archiveId, archiveId) === 0)) return { header, offset: at + found }
-    at += found + 1
+    // A header may begin in the last bytes of what was read.
+    at += Math.max(1, bytes.length - BLOCK_HEADER_BYTES + 1)
+    size = Math.min(2 * size, MAX_SEARCH_BYTES)
   }
   return null
 }

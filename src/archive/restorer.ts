@@ -122,7 +122,9 @@ export class Restorer {
     this.links.forget()
     this.directories.close()
     if (this.options.staging) this.#moveOut(this.options.staging)
-    if (this.#rootEntry) this.#setDirectoryMetadata([], this.#rootEntry)
+    // What was there before keeps its metadata, as any other directory does.
+    const isOurs = this.options.staging !== null || this.options.overwrite !== 'never'
+    if (this.#rootEntry && isOurs) this.#setDirectoryMetadata([], this.#rootEntry)
   }
 
   /** Counts an entry as restored. */
@@ -333,14 +335,17 @@ export class Restorer {
       this.#discard(large)
       return
     }
-    this.#unfinished.delete(large)
     const { fd, entry } = large
     try {
       fs.ftruncateSync(fd, entry.size)
-      this.reportMetadata(large.path, applyMetadata({ fd }, entry, { ...this.options.owner, xattrs: true, isSymlink: false }))
-    } finally {
-      fs.closeSync(fd)
+    } catch (error) {
+      this.#discard(large)
+      this.#refuse(large.path, error)
+      return
     }
+    this.#unfinished.delete(large)
+    this.reportMetadata(large.path, applyMetadata({ fd }, entry, { ...this.options.owner, xattrs: true, isSymlink: false }))
+    fs.closeSync(fd)
     if (this.#giveName(large, large.madeAs)) this.succeed(large, entry)
     this.directories.done(large.directory)
   }

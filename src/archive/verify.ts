@@ -2,12 +2,13 @@
 import { availableParallelism } from 'node:os'
 import { WarpError, asWarpError } from '../base/errors.ts'
 import { MIB } from '../base/limits.ts'
+import type { Pool } from '../engine/pool.ts'
 import { displayPath } from '../format/path.ts'
 import { EntryAssembler } from './assemble.ts'
 import { ChunkIndex } from './chunk-index.ts'
 import { FrameJobs, packIds } from './frame-jobs.ts'
 import type { CheckRequest } from './frame-reader.ts'
-import { poolFor } from './pool.ts'
+import { poolFor, poolForSource } from './pool.ts'
 import { Scan } from './scan.ts'
 import { openSource, PassingSource } from './source.ts'
 import type { Source, VerifyOptions, VerifyResult } from './types.ts'
@@ -28,11 +29,12 @@ export async function verify(source: Source, options: VerifyOptions = {}): Promi
   const started = performance.now()
   const { quick = false, signedBy, signal, onProgress, threads = availableParallelism() } = options
   const from = quick && typeof source !== 'string' ? new PassingSource(source.stream) : openSource(source, options.tempDir)
-  const pool = poolFor(quick ? 0 : (from.length ?? Infinity), threads)
+  let running = null as Pool | null
   const damage: VerifyResult['damage'] = []
   try {
     const unlocked = await unlock(from, options)
     const { sealing, chunkIdKey, header } = unlocked
+    const pool = (running = quick ? poolFor(0, threads) : await poolForSource(from, threads))
     /** Frames that no page has referred to yet. */
     const unreferenced = new Set<number>()
     const jobs = new FrameJobs<Uint8Array>(threads * 2 + 1, async (job) => {
@@ -101,7 +103,7 @@ export async function verify(source: Source, options: VerifyOptions = {}): Promi
   } catch (error) {
     throw interruptedOr(error, signal)
   } finally {
-    await pool.close()
+    await running?.close()
     from.close()
   }
 }

@@ -5,6 +5,7 @@
 
 import { lstatSync, mkdirSync } from 'node:fs'
 import { WarpError } from '../../base/errors.ts'
+import { displayPath } from '../../format/path.ts'
 import { checkName } from './names.ts'
 import { codeOf } from './os-error.ts'
 import { closePlace, openAnchored, openBeneath, openByPath } from './place.ts'
@@ -268,7 +269,7 @@ function prune(leaf: Node): void {
 function notADirectory(components: readonly Buffer[], depth: number, cause?: unknown): WarpError {
   const path = components
     .slice(0, depth + 1)
-    .map((component) => component.toString())
+    .map((component) => displayPath(component))
     .join('/')
   const message = 'not a directory, or replaced by something else'
   return new WarpError('ERR_WARP_NOT_A_DIRECTORY', message, { path, cause })

@@ -2,6 +2,7 @@
 
 import { WarpError } from '../../base/errors.ts'
 import { MAX_NAME_BYTES } from '../../base/limits.ts'
+import { displayPath } from '../../format/path.ts'
 
 const SLASH = 0x2f
 
@@ -18,7 +19,7 @@ const WINDOWS_DEVICES = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\xb9\xb
 export function checkName(name: Uint8Array, platform: string = process.platform): void {
   const reason = unsafeBecause(name, platform)
   if (reason === null) return
-  throw new WarpError('ERR_WARP_PATH_UNSAFE', `name ${reason}`, { path: Buffer.from(name).toString() })
+  throw new WarpError('ERR_WARP_PATH_UNSAFE', `name ${reason}`, { path: displayPath(name) })
 }
 
 function unsafeBecause(name: Uint8Array, platform: string): string | null {
