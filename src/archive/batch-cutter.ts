@@ -11,6 +11,8 @@ interface Progress {
   end: number
   /** The file turned out to end at `end`, or could not be read further. */
   ended: boolean
+  /** Where it was seen to end; if it has grown again since, nothing more is taken. */
+  seenEnd: number
   failure: string | null
   forgotten: boolean
 }
@@ -95,7 +97,7 @@ export class BatchCutter {
   #progressOf({ file }: Item): Progress {
     let progress = this.#open.get(file!)
     if (!progress) {
-      progress = { cutter: new Cutter(this.#average), end: 0, ended: false, failure: null, forgotten: false }
+      progress = { cutter: new Cutter(this.#average), end: 0, ended: false, seenEnd: Infinity, failure: null, forgotten: false }
       this.#open.set(file!, progress)
     }
     return progress
@@ -122,8 +124,10 @@ export class BatchCutter {
   #cutSegment(cut: CutBatch, progress: Progress, item: Item, segment: Segment, loaded: LoadedSegment): string | null {
     const { slabOffset, fileOffset, length, lookahead } = segment
     if (!progress.ended) {
-      const seenEnd = fileOffset + loaded.bytesRead
-      const isShort = loaded.bytesRead < length + lookahead
+      const seenEnd = Math.max(fileOffset, Math.min(fileOffset + loaded.bytesRead, progress.seenEnd))
+      const isShort = seenEnd < fileOffset + length + lookahead
+      if (isShort) progress.seenEnd = seenEnd
+      const zeroRuns = loaded.zeroRuns.at(-1)! > seenEnd ? clipRuns(loaded.zeroRuns, seenEnd) : loaded.zeroRuns
       const end = Math.min(fileOffset + length, seenEnd)
       const final = item.isLast || (isShort && seenEnd <= fileOffset + length)
       progress.failure ??= loaded.failure
@@ -131,7 +135,7 @@ export class BatchCutter {
       progress.end = end
       const candidates = Float64Array.from(loaded.candidates, (candidate) => candidate + fileOffset)
       progress.cutter.push(
-        { start: fileOffset, end, final, seenEnd, candidates, candidateCount: candidates.length, zeroRuns: loaded.zeroRuns },
+        { start: fileOffset, end, final, seenEnd, candidates, candidateCount: candidates.length, zeroRuns },
         (kind, offset, bytes) => (kind === 'chunk' ? cut.addChunk(slabOffset + offset - fileOffset, bytes) : cut.addHole(bytes)),
       )
     }
@@ -151,4 +155,11 @@ export class BatchCutter {
       },
     )
   }
+}
+
+/** Of [start, end) pairs, what lies before `limit`. */
+function clipRuns(runs: number[], limit: number): number[] {
+  const clipped: number[] = []
+  for (let i = 0; i < runs.length && runs[i]! < limit; i += 2) clipped.push(runs[i]!, Math.min(runs[i + 1]!, limit))
+  return clipped
 }
