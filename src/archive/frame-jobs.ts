@@ -47,16 +47,16 @@ export class FrameJobs<T> {
     while (this.#held.size > HELD_FRAMES) await this.#start()
   }
 
-  /** Starts all that is held, and waits for all that runs. */
+  /** Starts all that is held, and waits for all that runs, also after a failure: then nothing runs any more. */
   async drain(): Promise<void> {
-    while (this.#held.size > 0) await this.#start()
+    while (this.#held.size > 0 && !this.#failure) await this.#start()
     await Promise.all(this.#running)
     this.#check()
   }
 
   async #start(): Promise<void> {
     while (this.#running.size >= this.#limit) await Promise.race(this.#running)
-    this.#check()
+    if (this.#failure) return this.drain()
     // Frames lie in the order of their first use: the first is the least likely to be wanted again.
     let first = Infinity
     for (const offset of this.#held.keys()) if (offset < first) first = offset

@@ -40,11 +40,14 @@ export function outputError(error: unknown, name: string): WarpError {
 abstract class DescriptorSink implements Sink {
   length = 0
   readonly identities: string[]
-  protected readonly fd: number
   protected readonly name: string
+  readonly #fd: number
+  #isClosed = false
+  /** The write under way, if any; never rejects. */
+  #writing: Promise<unknown> = Promise.resolve()
 
   constructor(fd: number, name: string) {
-    this.fd = fd
+    this.#fd = fd
     this.name = name
     const { dev, ino } = fs.fstatSync(fd, { bigint: true })
     this.identities = [`${dev}:${ino}`]
@@ -56,7 +59,9 @@ abstract class DescriptorSink implements Sink {
       while (left.length > 0) {
         let written: number
         try {
-          written = (await writev(this.fd, left.slice(0, 64))).bytesWritten
+          const writing = writev(this.fd, left.slice(0, 64))
+          this.#writing = writing.catch(() => {})
+          written = (await writing).bytesWritten
         } catch (error) {
           if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
           // Standard output may be a pipe that another process made non-blocking.
@@ -73,6 +78,25 @@ abstract class DescriptorSink implements Sink {
 
   abstract commit(): Promise<void>
   abstract abandon(keep: boolean): Promise<string | null>
+
+  /** @throws {WarpError} ERR_WARP_INTERNAL: it was given up; its number may be another file's by now */
+  protected get fd(): number {
+    if (this.#isClosed) throw new WarpError('ERR_WARP_INTERNAL', `${this.name} is no longer written to`)
+    return this.#fd
+  }
+
+  /** Takes no more writes; resolves when none is under way. */
+  protected end(): Promise<unknown> {
+    this.#isClosed = true
+    return this.#writing
+  }
+
+  /** Closes the descriptor once nothing is written to it any more; may be called again. */
+  protected async close(): Promise<void> {
+    if (this.#isClosed) return
+    await this.end()
+    fs.closeSync(this.#fd)
+  }
 }
 
 function dropFirst(buffers: Uint8Array[], count: number): Uint8Array[] {
@@ -87,18 +111,20 @@ class BorrowedSink extends DescriptorSink {
   async commit(): Promise<void> {}
 
   async abandon(): Promise<null> {
+    void this.end()
     return null
   }
 }
 
 /** Writes to an existing file that is not a regular one: a device, a FIFO. */
 class DeviceSink extends DescriptorSink {
-  async commit(): Promise<void> {
-    fs.closeSync(this.fd)
+  commit(): Promise<void> {
+    return this.close()
   }
 
   async abandon(): Promise<null> {
-    fs.closeSync(this.fd)
+    // A write to a FIFO ends when its reader wants.
+    void this.close()
     return null
   }
 }
@@ -118,7 +144,7 @@ class FileSink extends DescriptorSink {
   async commit(): Promise<void> {
     try {
       await fsync(this.fd)
-      fs.closeSync(this.fd)
+      await this.close()
       fs.renameSync(this.#temporary, this.#final)
       syncDirectory(path.dirname(this.#final))
     } catch (error) {
@@ -127,11 +153,7 @@ class FileSink extends DescriptorSink {
   }
 
   async abandon(keep: boolean): Promise<string | null> {
-    try {
-      fs.closeSync(this.fd)
-    } catch {
-      // Closed by a commit that failed later.
-    }
+    await this.close()
     if (keep) return this.#temporary
     fs.rmSync(this.#temporary, { force: true })
     return null
