@@ -36,9 +36,13 @@ export function resolveInputs(inputs: Input[], report: (problem: Problem) => voi
   roots.sort((a, b) => comparePaths(toBytes(a.path), toBytes(b.path)))
   const kept: Root[] = []
   for (const root of roots) {
-    const above = kept.findLast((other) => root.path === other.path || isBeneath(toBytes(root.path), toBytes(other.path)))
+    // What lies beneath a path follows it directly, so only the last that was kept can be above.
+    const last = kept.at(-1)
+    const above = last && (root.path === last.path || isBeneath(toBytes(root.path), toBytes(last.path))) ? last : null
     if (!above) kept.push(root)
-    else if (!isCovered(root, above)) {
+    else if (root.source !== null && lstat(toBytes(root.source)) === null) {
+      report({ kind: 'unreadable', message: 'no such file or directory', path: displayPath(toBytes(root.path)) })
+    } else if (!isCovered(root, above)) {
       throw new WarpError('ERR_WARP_INPUT_COLLISION', `two inputs would have the name ${displayPath(toBytes(root.path))}`, {
         path: displayPath(toBytes(root.path)),
         hint: 'archive them one directory higher, or from within different directories',
@@ -69,7 +73,7 @@ function isCovered(root: Root, above: Root): boolean {
   const beneath = root.path.slice(above.path === '' ? 0 : above.path.length + 1)
   const inner = lstat(toBytes(root.source))
   const outer = lstat(toBytes(beneath === '' ? above.source : `${above.source}/${beneath}`))
-  return inner === null || (outer !== null && inner.ino === outer.ino && inner.dev === outer.dev)
+  return inner !== null && outer !== null && inner.ino === outer.ino && inner.dev === outer.dev
 }
 
 function lstat(path: Buffer): fs.BigIntStats | null {

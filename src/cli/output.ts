@@ -25,6 +25,7 @@ export class Output {
     this.json = flags.json
     this.quiet = flags.quiet
     this.verbose = flags.verbose
+    process.stderr.on('error', () => {}) // nobody is left to be told
   }
 
   /**
@@ -103,13 +104,9 @@ export class Output {
   }
 
   #tell(text: string): void {
-    try {
-      this.bar?.clear()
-      process.stderr.write(text)
-      this.bar?.resume()
-    } catch {
-      // Nobody is left to be told.
-    }
+    this.bar?.clear()
+    process.stderr.write(text)
+    this.bar?.resume()
   }
 }
 

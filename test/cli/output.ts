@@ -54,6 +54,13 @@ t.test('a closed pipe ends quietly', async t => {
   }
 })
 
+t.test('messages that nobody reads change nothing', async t => {
+  const cwd = t.testdir({ a: 'content' })
+  const line = `(sleep 1; warp create --json -o x.warp missing a; echo $? >&3) 3>status 2>&1 >/dev/null | true
+    while [ ! -s status ]; do sleep 0.1; done; cat status`
+  t.match(await shell(line, { cwd }), { stdout: '3\n', stderr: '' })
+})
+
 t.test('a full disk', { skip: process.platform !== 'linux' && 'there is no /dev/full' }, async t => {
   const cwd = t.testdir({ a: 'content' })
   await warp(['create', '-o', 'x.warp', 'a'], { cwd })

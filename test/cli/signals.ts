@@ -3,17 +3,16 @@ import { existsSync, readdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseLines, start, warp, PROGRAM, type Ended } from './support/run.ts'
 
-/** Sends `signals` once `create` has told of progress; its input never ends. */
+/** Sends `signals` once `create` has begun to write; its input never ends. */
 async function interrupt(cwd: string, signals: NodeJS.Signals[]): Promise<Ended> {
   return await start(process.execPath, [PROGRAM, 'create', '--json', '-o', 'x.warp', '-'], {
     cwd,
     onStart: child => {
       child.stdin!.write('beginning')
-      // stdin is read only once the program is set up
       const timer = setInterval(() => {
-        if (child.stdin!.writableLength > 0) return
+        if (child.exitCode === null && !readdirSync(cwd).some(name => name.startsWith('x.warp.'))) return
         clearInterval(timer)
-        setTimeout(() => { for (const signal of signals) child.kill(signal) }, 1500)
+        for (const signal of signals) child.kill(signal)
       }, 50)
     },
   })

@@ -140,6 +140,8 @@ t.test('inputs that cannot all be stored', async t => {
   const missing = await warp(['create', '-o', 'x.warp', 'a', 'missing'], { cwd })
   t.match(missing, { status: 3, stderr: 'warp: missing: no such file or directory\n', stdout: /^problems +1, listed above$/m })
   t.same(await listed(cwd), ['a'])
+  const beneath = await warp(['create', '-o', 'y.warp', 'd', 'd/missing'], { cwd })
+  t.match(beneath, { status: 3, stderr: 'warp: d/missing: no such file or directory\n' })
   const noted = await warp(['create', '-o', 'x.warp', resolve(cwd, 'a')], { cwd })
   t.match(noted, { status: 0, stderr: /^warp: .*\/a: .*leading/ })
   t.match(await warp(['create', '-o', 'x.warp', 'd/../a'], { cwd }), { status: 2, stderr: /hint:/ })
