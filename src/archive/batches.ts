@@ -81,21 +81,29 @@ export class Batcher {
     this.#options = options
   }
 
-  async *of(entries: Iterable<SourceEntry> | AsyncIterable<SourceEntry>): AsyncGenerator<Batch> {
-    for await (const entry of entries) {
-      if (this.#batch.items.length >= MAX_ITEMS) yield this.#take()
-      if ('inode' in entry && entry.inode !== null && (entry.kind === 'link' || this.#seen.has(entry.inode))) {
-        this.#push(entry, { isLink: true })
-        continue
+  /** @param groups entries in path order, any number at a time */
+  async *of(groups: AsyncIterable<SourceEntry[]>): AsyncGenerator<Batch> {
+    for await (const entries of groups) {
+      for (const entry of entries) {
+        if (this.#batch.items.length >= MAX_ITEMS) yield await this.#take()
+        if (entry.inode !== null) {
+          if (entry.kind === 'link' || this.#seen.has(entry.inode)) {
+            this.#push(entry).isLink = true
+            continue
+          }
+          this.#seen.add(entry.inode)
+        }
+        // What most entries are needs no waiting.
+        if (entry.kind === 'file' && entry.size <= WHOLE_FILE_BYTES) {
+          if (this.#bytes + entry.size > BATCH_BYTES) yield await this.#take()
+          this.#wholeFile(entry)
+        } else if (entry.kind === 'file') yield* this.#largeFile(entry)
+        else if (entry.kind === 'content') yield* this.#stream(entry)
+        else if (entry.kind === 'record') this.#push(entry).record = entry.record
+        else if (entry.kind !== 'link' && entry.kind !== 'stream') this.#simple(entry)
       }
-      if (entry.inode !== null) this.#seen.add(entry.inode)
-      if (entry.kind === 'content') yield* this.#stream(entry)
-      else if (entry.kind === 'file' && entry.size > WHOLE_FILE_BYTES) yield* this.#largeFile(entry)
-      else if (entry.kind === 'file') yield* this.#wholeFile(entry)
-      else if (entry.kind === 'record') this.#push(entry, { record: entry.record })
-      else if (entry.kind !== 'link') this.#simple(entry as Found)
     }
-    if (this.#batch.items.length > 0) yield this.#take()
+    if (this.#batch.items.length > 0) yield await this.#take()
   }
 
   /** Closes what is still open, after a failure or at the end. */
@@ -103,43 +111,45 @@ export class Batcher {
     for (const file of this.#open.splice(0)) await file.close()
   }
 
-  #push(entry: { path: string; inode: string | null }, more: Partial<Item>): void {
-    this.#batch.items.push({
+  #push(entry: { path: string; inode: string | null }): Item {
+    const item: Item = {
       path: toBytes(entry.path), inode: entry.inode, isLink: false, record: null, failure: null, segment: -1, zeros: null, file: null,
-      isFirst: true, isLast: true, ...more,
-    })
+      isFirst: true, isLast: true,
+    }
+    this.#batch.items.push(item)
+    return item
   }
 
-  #take(): Batch {
+  async #take(): Promise<Batch> {
     const batch = this.#batch
     this.#batch = { slab: null, items: [], segments: [] }
     this.#slabUsed = 0
     this.#bytes = 0
+    if (batch.segments.length > 0) batch.slab ??= await this.#options.acquire()
     return batch
   }
 
-  async #addSegment(segment: Omit<Segment, 'slabOffset'>): Promise<number> {
-    this.#batch.slab ??= await this.#options.acquire()
+  #addSegment(
+    path: Uint8Array | null, fd: number, fileOffset: number, length: number, lookahead: number, final: boolean, mtimeMs = 0, ctimeMs = 0,
+  ): number {
     // Files that are read whole lie side by side, so that chunks of several need no gathering.
-    const slabOffset = this.#slabUsed + (segment.fileOffset > 0 ? WARMUP_BYTES : 0)
-    this.#slabUsed = slabOffset + segment.length + segment.lookahead
-    this.#bytes += segment.length
-    return this.#batch.segments.push({ ...segment, slabOffset }) - 1
+    const slabOffset = this.#slabUsed + (fileOffset > 0 ? WARMUP_BYTES : 0)
+    this.#slabUsed = slabOffset + length + lookahead
+    this.#bytes += length
+    return this.#batch.segments.push({ path, fd, fileOffset, length, lookahead, final, mtimeMs, ctimeMs, slabOffset }) - 1
   }
 
   #simple(found: Found): void {
     try {
       const record = simpleRecordOf(found, (reason) => this.#options.note(toBytes(found.path), reason))
-      this.#push(found, { record })
+      this.#push(found).record = record
     } catch (error) {
-      this.#push(found, { failure: (error as Error).message })
+      this.#push(found).failure = (error as Error).message
     }
   }
 
-  async *#wholeFile(found: Found): AsyncGenerator<Batch> {
-    if (this.#bytes + found.size > BATCH_BYTES) yield this.#take()
-    const segment = await this.#addSegment({ path: toBytes(found.source), fd: -1, fileOffset: 0, length: found.size, lookahead: 0, final: true })
-    this.#push(found, { segment })
+  #wholeFile({ source, size, mtimeMs, ctimeMs, ...found }: Found): void {
+    this.#push(found).segment = this.#addSegment(toBytes(source), -1, 0, size, 0, true, mtimeMs, ctimeMs)
   }
 
   async *#largeFile(found: Found): AsyncGenerator<Batch> {
@@ -148,7 +158,7 @@ export class Batcher {
       file = new LargeFile(found)
       this.#open.push(file)
     } catch (error) {
-      this.#push(found, { failure: (error as Error).message })
+      this.#push(found).failure = (error as Error).message
       return
     }
     const lookaheadLimit = lookaheadBytes(this.#options.average)
@@ -157,20 +167,20 @@ export class Batcher {
       if (unread > offset) {
         const isLast = unread === file.size
         const end = isLast ? unread : unread - lookaheadLimit
-        this.#push(found, { zeros: [offset, unread], file, isFirst, isLast })
+        Object.assign(this.#push(found), { zeros: [offset, unread], file, isFirst, isLast })
         offset = end
         continue
       }
-      if (BATCH_BYTES - this.#bytes < LEAST_SEGMENT_BYTES) yield this.#take()
+      if (BATCH_BYTES - this.#bytes < LEAST_SEGMENT_BYTES) yield await this.#take()
       const left = file.size - offset
       const capacity = Math.floor((BATCH_BYTES - this.#bytes) / HOLE_ALIGN_BYTES) * HOLE_ALIGN_BYTES
       const length = Math.min(left, capacity)
       const lookahead = Math.min(left - length, lookaheadLimit)
       const final = length + lookahead === left
-      const segment = await this.#addSegment({ path: null, fd: file.fd, fileOffset: offset, length, lookahead, final })
-      this.#push(found, { segment, file, isFirst, isLast: length === left })
+      const segment = this.#addSegment(null, file.fd, offset, length, lookahead, final)
+      Object.assign(this.#push(found), { segment, file, isFirst, isLast: length === left })
       offset += length
-      if (length < left) yield this.#take()
+      if (length < left) yield await this.#take()
     }
   }
 
@@ -185,25 +195,25 @@ export class Batcher {
     const file = new StreamFile(entry.content, entry.metadata, this.#options.average)
     this.#open.push(file)
     for (let isFirst = true, isLast = false; !isLast; isFirst = false) {
-      if (BATCH_BYTES - this.#bytes < LEAST_SEGMENT_BYTES) yield this.#take()
+      if (BATCH_BYTES - this.#bytes < LEAST_SEGMENT_BYTES) yield await this.#take()
       this.#batch.slab ??= await this.#options.acquire()
       const fileOffset = file.fileOffset
       const slabOffset = this.#slabUsed + (fileOffset > 0 ? WARMUP_BYTES : 0)
       const capacity = Math.floor((BATCH_BYTES - this.#bytes) / HOLE_ALIGN_BYTES) * HOLE_ALIGN_BYTES
-      let length, lookahead, atEnd, failure: string | null = null
+      let length, lookahead, atEnd
       try {
         ({ length, lookahead, atEnd } = await file.fill(new Uint8Array(this.#batch.slab), slabOffset, capacity))
       } catch (error) {
         if (isFirst) {
-          this.#push(entry, { failure: (error as Error).message })
+          this.#push(entry).failure = (error as Error).message
           return
         }
         throw error
       }
       isLast = atEnd && lookahead === 0
-      const segment = await this.#addSegment({ path: null, fd: -1, fileOffset, length, lookahead, final: atEnd })
-      this.#push(entry, { segment, file, isFirst, isLast, failure })
-      if (!isLast) yield this.#take()
+      const segment = this.#addSegment(null, -1, fileOffset, length, lookahead, atEnd)
+      Object.assign(this.#push(entry), { segment, file, isFirst, isLast })
+      if (!isLast) yield await this.#take()
     }
   }
 }

@@ -14,7 +14,7 @@ import { groupName, userName } from './os/owners.ts'
 import { poolFor } from './pool.ts'
 import { newArchive } from './sealing.ts'
 import { openSink, type Sink } from './sink.ts'
-import { averageFor, survey } from './survey.ts'
+import { averageFor, Survey } from './survey.ts'
 import type { CreateOptions, CreateResult, Problem, Watch } from './types.ts'
 import { Walk, type Found } from './walk.ts'
 import { ArchiveWriter } from './writer.ts'
@@ -40,27 +40,32 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
   let isSinkOurs = true
   try {
     const walk = new Walk({ exclude, oneFileSystem, followSymlinks, skip: new Set(sink.identities), report: quietly(report) })
-    const found = survey(walk, roots, {
-      identify: reproducible,
-      // Threads start while the walk still goes on.
-      onBytes: (bytes) => {
-        options.signal?.throwIfAborted()
-        if (bytes > EARLY_START_BYTES) pool ??= poolFor(Infinity, threads)
-      },
+    const survey = new Survey(walk, roots, { identify: reproducible, signal: options.signal })
+    await survey.reach(EARLY_START_BYTES)
+    pool = poolFor(survey.isDone && !survey.hasStream ? survey.bytes : Infinity, threads)
+    // Reading begins while the walk goes on, in the hope that it does not change the chunk size. A stream
+    // cannot be read twice, and a reproducible archive has its id from the walk.
+    if (survey.hasStream || reproducible) await survey.done
+    const write = (average: number, ready: Promise<void>) =>
+      writeArchive({
+        options, average, partial: false, ready,
+        archiveId: reproducible ? survey.archiveId : undefined,
+        entries: provide(survey.found(), reproducible),
+        totals: () => (survey.isDone && !survey.hasStream ? survey : null),
+        report, sink, pool: pool!, withHints: !reproducible,
+      })
+    const hoped = options.chunkSize ?? averageFor(survey.bytes)
+    const ready = survey.done.then(() => {
+      if (survey.entries === 0 && problems > 0) {
+        throw new WarpError('ERR_WARP_INPUT_UNREADABLE', 'none of the inputs could be read', { hint: 'no archive was written' })
+      }
+      if (options.chunkSize === undefined && averageFor(survey.bytes) !== hoped) throw new OtherAverage()
     })
-    if (found.entries === 0 && problems > 0) {
-      throw new WarpError('ERR_WARP_INPUT_UNREADABLE', 'none of the inputs could be read', { hint: 'no archive was written' })
-    }
-    pool ??= poolFor(found.hasStream ? Infinity : found.bytes, threads)
+    ready.catch(() => {})
     isSinkOurs = false
-    const result = await writeArchive({
-      options,
-      average: options.chunkSize ?? averageFor(found.bytes),
-      partial: false,
-      archiveId: reproducible ? found.id : undefined,
-      entries: provide(found.found(), reproducible),
-      totals: found.hasStream ? null : { bytes: found.bytes, entries: found.entries },
-      report, sink, pool, withHints: !reproducible,
+    const result = await write(hoped, ready).catch((error: unknown) => {
+      if (error instanceof OtherAverage) return write(averageFor(survey.bytes), Promise.resolve())
+      throw error
     })
     return { ...result, problems, durationMs: performance.now() - started }
   } catch (error) {
@@ -82,16 +87,22 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
   }
 }
 
-/** Input that is worth starting threads for before all of it is known. */
+/** Input that is worth starting for before all of it is known. */
 const EARLY_START_BYTES = 8 * MIB
+
+/** The inputs turned out to want larger chunks; nothing was written yet. */
+class OtherAverage extends Error {}
 
 export interface WriteJob {
   options: Pick<CreateOptions, keyof Watch | 'compress' | 'level' | 'memory' | 'passphrase' | 'passphraseCost' | 'recipients' | 'signWith' | 'archiveKey'>
   average: number
   partial: boolean
   archiveId: Uint8Array | undefined
-  entries: Iterable<SourceEntry> | AsyncIterable<SourceEntry>
-  totals: { bytes: number; entries: number } | null
+  entries: AsyncIterable<SourceEntry[]>
+  /** Nothing is written before it resolves. */
+  ready: Promise<void>
+  /** How much there is, once that is known. */
+  totals: () => { bytes: number; entries: number } | null
   report: (problem: Problem) => void
   sink: Sink
   pool: Pool
@@ -112,13 +123,13 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
   let doneEntries = 0
   const writer = new ArchiveWriter({
     sink, engine, sealing: archive.sealing, average, commitment: archive.commitment, level: 3,
-    withHints: job.withHints, signWith: options.signWith ?? null, indexBytes: memory.indexBytes,
+    ready: job.ready.then(() => sink.write([archive.header])), withHints: job.withHints, signWith: options.signWith ?? null, indexBytes: memory.indexBytes,
     onProblem: (kind, path, message) => report({ kind, message, path: displayPath(path) }),
     onDone: (entries, bytes, path) => {
       doneEntries += entries
       doneBytes += bytes
       options.onProgress?.({
-        bytes: doneBytes, totalBytes: totals?.bytes ?? null, entries: doneEntries, totalEntries: totals?.entries ?? null, path: displayPath(path),
+        bytes: doneBytes, totalBytes: totals()?.bytes ?? null, entries: doneEntries, totalEntries: totals()?.entries ?? null, path: displayPath(path),
       })
     },
   })
@@ -129,7 +140,6 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
     note: (path, message) => report({ kind: 'note', message, path: displayPath(path) }),
   })
   try {
-    await sink.write([archive.header])
     for await (const batch of batcher.of(job.entries)) {
       signal?.throwIfAborted()
       writer.add(batch)
@@ -138,6 +148,7 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
     await sink.commit()
     return { ...result, archiveId: archive.archiveId }
   } catch (error) {
+    if (error instanceof OtherAverage) throw error
     const reason = interruptedOr(error, signal)
     const keep = reason.class === 'interrupted' && writer.pagesWritten > 0
     const left = await sink.abandon(keep)
@@ -181,10 +192,10 @@ function checkOptions({ inputs, level = 3, chunkSize, threads = 1, memory, repro
 }
 
 /** Streams get the metadata of a new file of the caller's. */
-function* provide(found: Iterable<Found>, reproducible: boolean): Generator<SourceEntry> {
-  for (const entry of found) {
-    if (!entry.stream) yield entry
-    else yield { kind: 'content', path: entry.path, inode: null, metadata: streamMetadata(reproducible), content: entry.stream }
+async function* provide(groups: AsyncIterable<Found[]>, reproducible: boolean): AsyncGenerator<SourceEntry[]> {
+  for await (const group of groups) {
+    yield group.map((entry) =>
+      entry.stream ? { kind: 'content', path: entry.path, inode: null, metadata: streamMetadata(reproducible), content: entry.stream } : entry)
   }
 }
 

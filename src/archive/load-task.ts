@@ -29,30 +29,38 @@ export function load({ slab, average, paths, pathEnds, plan }: LoadRequest): Loa
   const xattrs: LoadReply['xattrs'] = []
 
   /** Reads the whole file at `path`; @returns bytes read */
-  function readWhole(i: number, path: Buffer, into: Buffer): number {
+  function readWhole(i: number, path: Buffer, into: Buffer, mtimeMs: number, ctimeMs: number): number {
     const fd = fs.openSync(path, OPEN_FLAGS)
     try {
-      const before = statFd(fd)
-      if (before.type !== 'file') throw new Error('it became something else while it was read')
-      const bytesRead = readFully(fd, into, 0)
-      const after = statFd(fd)
+      let bytesRead = readFully(fd, into, 0)
+      let after = statFd(fd)
+      if (after.type !== 'file') throw new Error('it became something else while it was read')
+      let isStable = bytesRead === after.size && bytesRead === into.length && after.mtimeMs === mtimeMs && after.ctimeMs === ctimeMs
+      if (!isStable) {
+        // It changed since it was found: perhaps before it was read.
+        const before = after
+        bytesRead = readFully(fd, into, 0)
+        after = statFd(fd)
+        isStable = sameVersion(before, after) && bytesRead === after.size
+      }
       try {
         const list = readXattrs({ fd })
         if (list && list.length > 0) xattrs.push({ index: i, list })
       } catch (error) {
         xattrs.push({ index: i, list: [], problem: (error as Error).message })
       }
-      fields.set(
-        [
-          bytesRead,
-          sameVersion(before, after) && bytesRead === before.size ? 0 : 1,
-          before.mode, before.uid, before.gid,
-          before.mtimeSeconds, before.mtimeNanoseconds, before.ctimeSeconds, before.ctimeNanoseconds,
-        ],
-        i * LOADED_FIELDS,
-      )
-      inodes[2 * i] = before.inode
-      inodes[2 * i + 1] = before.device
+      let at = i * LOADED_FIELDS
+      fields[at++] = bytesRead
+      fields[at++] = isStable ? 0 : 1
+      fields[at++] = after.mode
+      fields[at++] = after.uid
+      fields[at++] = after.gid
+      fields[at++] = after.mtimeSeconds
+      fields[at++] = after.mtimeNanoseconds
+      fields[at++] = after.ctimeSeconds
+      fields[at] = after.ctimeNanoseconds
+      inodes[2 * i] = after.inode
+      inodes[2 * i + 1] = after.device
       return bytesRead
     } finally {
       fs.closeSync(fd)
@@ -69,7 +77,7 @@ export function load({ slab, average, paths, pathEnds, plan }: LoadRequest): Loa
     const into = bytes.subarray(slabOffset - warmup, slabOffset + length)
     let bytesRead = length
     try {
-      if (pathEnds[i]! > pathStart) bytesRead = readWhole(i, allPaths.subarray(pathStart, pathEnds[i]), into)
+      if (pathEnds[i]! > pathStart) bytesRead = readWhole(i, allPaths.subarray(pathStart, pathEnds[i]), into, plan[at + PLAN.mtimeMs]!, plan[at + PLAN.ctimeMs]!)
       else if (fd >= 0) bytesRead = Math.max(0, readFully(fd, into, fileOffset - warmup) - warmup)
       fields[i * LOADED_FIELDS + LOADED.bytesRead] = bytesRead
     } catch (error) {

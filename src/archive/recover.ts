@@ -47,7 +47,8 @@ export async function recover(options: RecoverOptions): Promise<RecoverResult> {
       options: {
         ...options, passphrase: newPassphrase, recipients: newRecipients, onProblem: undefined,
       },
-      average: unlocked.header.average, partial: true, archiveId: undefined, entries: recovery.intact(), totals: null,
+      average: unlocked.header.average, partial: true, archiveId: undefined, entries: recovery.intact(),
+      ready: Promise.resolve(), totals: () => null,
       report: () => {}, sink, pool, withHints: false,
     })
     return {
@@ -140,7 +141,7 @@ class Recovery {
   }
 
   /** The entries that are whole, for the writer. */
-  async *intact(): AsyncGenerator<Provided> {
+  async *intact(): AsyncGenerator<Provided[]> {
     let record = 0
     const kept = new Set<number>()
     const records = this.#records()[Symbol.asyncIterator]()
@@ -151,14 +152,14 @@ class Recovery {
         // Parts are taken one after the other, by the writer as it reads the content, or here if it is lost.
         const rest = new PartsOf(first, records)
         if (isLost) await rest.skip()
-        else yield await this.#file(rest, kept)
+        else yield [await this.#file(rest, kept)]
         continue
       }
       const { entry, number } = first
       const path = Buffer.from(entry.path).toString('latin1')
       const inode = this.#inodeOf(number, kept)
-      if (entry.link === undefined) yield { kind: 'record', path, inode, record: recordOf(entry) }
-      else if (kept.has(entry.link)) yield { kind: 'link', path, inode: `${entry.link}` }
+      if (entry.link === undefined) yield [{ kind: 'record', path, inode, record: recordOf(entry) }]
+      else if (kept.has(entry.link)) yield [{ kind: 'link', path, inode: `${entry.link}` }]
       else this.lost.push({ path: displayPath(entry.path), reason: 'the file that it is another name of is lost, or cannot be told' })
     }
   }

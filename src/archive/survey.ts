@@ -1,44 +1,106 @@
 /**
- * What is known before the first byte is read: how much there is (for the chunk size of §4.1 and the
- * progress bar), and what a reproducible archive takes its id from.
+ * Walks the inputs ahead of their being read: how much there is decides the chunk size (§4.1), whether
+ * threads are worth while, and what a progress bar says.
  */
 import { ARCHIVE_ID_BYTES, GIB, KIB, MIB, TIB } from '../base/limits.ts'
 import { Hasher } from '../codec/blake3.ts'
+import { comparePaths } from '../format/path.ts'
 import { toBytes, type Root } from './inputs.ts'
 import type { Found, Walk } from './walk.ts'
 
-/** Objects that are remembered from the survey; of a larger tree the rest is walked a second time. */
+/** Objects that are remembered from the survey; for those of a larger tree it is walked a second time. */
 const MAX_REMEMBERED = 150_000
 
-export interface Survey {
-  bytes: number
-  entries: number
-  hasStream: boolean
-  /** Digest of paths, kinds, sizes and times: the archive id of a reproducible archive. */
-  id: Uint8Array
-  /** The walk, from its start. */
-  found(): Iterable<Found>
-}
+/** Objects after which others get a turn. */
+const STRIDE = 256
 
-/** @param onBytes called now and then with the bytes found so far */
-export function survey(walk: Walk, roots: Root[], options: { identify: boolean; onBytes: (bytes: number) => void }): Survey {
-  let remembered: Found[] | null = []
-  let bytes = 0
-  let entries = 0
-  let hasStream = false
-  const hasher = options.identify ? new Hasher() : null
-  for (const found of walk.of(roots)) {
-    bytes += found.size
-    entries++
-    if (found.kind === 'stream') hasStream = true
-    if (hasher) hasher.update(toBytes(`${found.kind} ${found.size} ${found.mtimeMs} ${found.path}\0`))
-    if (remembered && remembered.length < MAX_REMEMBERED) remembered.push(found)
-    else remembered = null
-    if (entries % 1024 === 0) options.onBytes(bytes)
+export class Survey {
+  /** Sum of the sizes of regular files so far. */
+  bytes = 0
+  entries = 0
+  isDone = false
+  readonly hasStream: boolean
+  /** Resolves when all was walked. */
+  readonly done: Promise<void>
+  readonly #walk: Walk
+  readonly #roots: Root[]
+  readonly #hasher: Hasher | null
+  readonly #remembered: Found[] = []
+  #wake: () => void = () => {}
+
+  /** @param identify whether `archiveId` is wanted */
+  constructor(walk: Walk, roots: Root[], { identify, signal }: { identify: boolean; signal: AbortSignal | undefined }) {
+    this.#walk = walk
+    this.#roots = roots
+    this.hasStream = roots.some(({ stream }) => stream !== null)
+    this.#hasher = identify ? new Hasher() : null
+    this.done = this.#run(signal)
+    this.done.catch(() => {})
   }
-  options.onBytes(bytes)
-  const id = hasher ? hasher.digest().subarray(0, ARCHIVE_ID_BYTES) : new Uint8Array(ARCHIVE_ID_BYTES)
-  return { bytes, entries, hasStream, id, found: () => remembered ?? walk.of(roots) }
+
+  /** What a reproducible archive takes its id from: paths, kinds, sizes and times. */
+  get archiveId(): Uint8Array {
+    return this.#hasher!.digest().subarray(0, ARCHIVE_ID_BYTES)
+  }
+
+  /** Resolves as soon as there are more than `bytes`, or all was walked. */
+  async reach(bytes: number): Promise<void> {
+    while (this.bytes <= bytes && !this.isDone) await this.#more()
+    if (this.isDone) await this.done
+  }
+
+  /** The walk from its start, as it proceeds. */
+  async *found(): AsyncGenerator<Found[]> {
+    let taken = 0
+    while (!this.isDone || taken < this.#remembered.length) {
+      if (taken < this.#remembered.length) {
+        const group = this.#remembered.slice(taken, taken + 4 * STRIDE)
+        taken += group.length
+        yield group
+      } else await this.#more()
+    }
+    await this.done
+    if (this.entries > taken) yield* this.#walkAfter(toBytes(this.#remembered.at(-1)!.path))
+  }
+
+  async #run(signal: AbortSignal | undefined): Promise<void> {
+    try {
+      for (const found of this.#walk.of(this.#roots)) {
+        this.bytes += found.size
+        this.#hasher?.update(toBytes(`${found.kind} ${found.size} ${found.mtimeMs} ${found.path}\0`))
+        if (this.#remembered.length < MAX_REMEMBERED) this.#remembered.push(found)
+        if (++this.entries % STRIDE !== 0) continue
+        this.#wake()
+        await new Promise((resolve) => setImmediate(resolve))
+        signal?.throwIfAborted()
+      }
+    } finally {
+      this.isDone = true
+      this.#wake()
+    }
+  }
+
+  #more(): Promise<void> {
+    return new Promise((resolve) => {
+      const others = this.#wake
+      this.#wake = () => {
+        this.#wake = () => {}
+        others()
+        resolve()
+      }
+    })
+  }
+
+  *#walkAfter(last: Uint8Array): Generator<Found[]> {
+    let group: Found[] = []
+    for (const found of this.#walk.of(this.#roots)) {
+      if (comparePaths(toBytes(found.path), last) <= 0) continue
+      if (group.push(found) < STRIDE) continue
+      yield group
+      group = []
+    }
+    yield group
+  }
 }
 
 /** Average chunk size for `total` bytes of regular files. Source: §4.1. */

@@ -17,6 +17,7 @@ export interface Found {
   /** Size of a regular file when it was found, bytes; 0 for the rest. */
   size: number
   mtimeMs: number
+  ctimeMs: number
   /** For an object with several names: what tells it from all others. */
   inode: string | null
   stream: Readable | null
@@ -38,9 +39,12 @@ export function inodeKey(stats: fs.BigIntStats): string {
 export class Walk {
   readonly #options: WalkOptions
   readonly #ignored: Ignored | null
+  /** Inode numbers of `skip`, rounded: a quick test. */
+  readonly #skipInodes: Set<number>
 
   constructor(options: WalkOptions) {
     this.#options = options
+    this.#skipInodes = new Set([...options.skip].map((key) => Number(key.split(':')[1])))
     this.#ignored = options.exclude.length > 0 ? ignorePatterns(options.exclude) : null
   }
 
@@ -48,7 +52,7 @@ export class Walk {
     for (const root of roots) {
       if (root.stream) {
         const { path, stream } = root
-        yield { path, source: '', kind: 'stream', size: 0, mtimeMs: 0, inode: null, stream }
+        yield { path, source: '', kind: 'stream', size: 0, mtimeMs: 0, ctimeMs: 0, inode: null, stream }
       } else yield* this.#visit(root.source!, root.path, null, [])
     }
   }
@@ -76,7 +80,7 @@ export class Walk {
     }
     let inode: string | null = null
     let ownDevice = device
-    if (kind === 'directory' || stats.nlink > 1 || this.#options.skip.size > 0) {
+    if (kind === 'directory' || stats.nlink > 1 || this.#skipInodes.has(stats.ino)) {
       // Doubles cannot tell large inode numbers apart.
       const exact = fs.lstatSync(toBytes(source), { bigint: true, throwIfNoEntry: false })
       if (!exact) return this.#unreadable(path, new Error('it vanished'))
@@ -93,13 +97,13 @@ export class Walk {
         }
         ancestors = [...ancestors, key]
         ownDevice ??= exact.dev
-        yield { path, source, kind, size: 0, mtimeMs: stats.mtimeMs, inode: null, stream: null }
+        yield { path, source, kind, size: 0, mtimeMs: stats.mtimeMs, ctimeMs: stats.ctimeMs, inode: null, stream: null }
         if (this.#options.oneFileSystem && exact.dev !== ownDevice) return
         yield* this.#children(source, path, ownDevice, ancestors)
         return
       }
     }
-    yield { path, source, kind, size: kind === 'file' ? stats.size : 0, mtimeMs: stats.mtimeMs, inode, stream: null }
+    yield { path, source, kind, size: kind === 'file' ? stats.size : 0, mtimeMs: stats.mtimeMs, ctimeMs: stats.ctimeMs, inode, stream: null }
   }
 
   *#children(source: string, path: string, device: bigint, ancestors: string[]): Generator<Found> {

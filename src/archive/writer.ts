@@ -26,6 +26,8 @@ import { indexPagesAfter, TreeBuilder, type CompleteNode } from './tree-builder.
 import type { Identity, Totals } from './types.ts'
 
 export interface WriterOptions {
+  /** Resolves when the header is written. */
+  ready: Promise<void>
   sink: Sink
   engine: Engine
   sealing: Sealing
@@ -76,6 +78,7 @@ export class ArchiveWriter {
     this.#options = options
     this.#index = new ChunkIndex(options.indexBytes)
     this.#cuts = new BatchCutter(options.average)
+    void this.#writing.run(() => options.ready).catch(() => {})
   }
 
   /** Pages that stand in the sink: what recovery could take over. */
@@ -107,12 +110,13 @@ export class ArchiveWriter {
       const { resident, cut, ids } = await hashed
       return this.#plan(batch, cut, resident, await ids)
     })
-    void this.#writing.run(async () => {
+    const written = this.#writing.run(async () => {
       const { resident, blocks, pages } = await planned
       await this.#writeFrames(await blocks)
       resident?.release()
       for (const { page, ordinal } of pages) await this.#writePage(page, ordinal)
     })
+    written.catch(() => {})
   }
 
   /** Writes what is left: the last page, the index, the footer. */

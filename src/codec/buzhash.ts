@@ -75,6 +75,19 @@ export function findCandidates(
   return count
 }
 
+/**
+ * The smallest candidate p with `from` ≤ p < `to`; -1 if there is none. For chunks that are cut one after
+ * the other, where what lies before the minimum need not be looked at.
+ * @param to at most `bytes.length + 1`
+ * @throws {RangeError} range or average out of bounds
+ */
+export function findFirstCandidate(bytes: Uint8Array, from: number, to: number, average: number): number {
+  if (!isAverage(average)) throw new RangeError('average is not a power of two within its limits')
+  if (from < 0 || to > bytes.length + 1) throw new RangeError('range outside the buffer')
+  const first = Math.max(from, WINDOW)
+  return first >= to ? -1 : rollToFirst(bytes, first, to, average - 1)
+}
+
 /** Whether `average` is one that §4.1 allows. */
 export function isAverage(average: number): boolean {
   return average >= MIN_AVERAGE_BYTES && average <= MAX_AVERAGE_BYTES && (average & (average - 1)) === 0
@@ -112,4 +125,29 @@ function roll(bytes: Uint8Array, first: number, to: number, mask: number, out: U
     if ((d & mask) === 0) out[count++] = p + 1
   }
   return count
+}
+
+/** `roll` that ends at the first candidate. */
+function rollToFirst(bytes: Uint8Array, first: number, to: number, mask: number): number {
+  const enter = ENTERING
+  const leave = LEAVING
+  let d = digestAt(bytes, first) | 0
+  if ((d & mask) === 0) return first
+  let p = first
+  const last = to - 1
+  for (const end = last - 3; p < end; p += 4) {
+    d = (d << 1 | d >>> 31) ^ (enter[bytes[p]] ^ leave[bytes[p - 48]])
+    if ((d & mask) === 0) return p + 1
+    d = (d << 1 | d >>> 31) ^ (enter[bytes[p + 1]] ^ leave[bytes[p - 47]])
+    if ((d & mask) === 0) return p + 2
+    d = (d << 1 | d >>> 31) ^ (enter[bytes[p + 2]] ^ leave[bytes[p - 46]])
+    if ((d & mask) === 0) return p + 3
+    d = (d << 1 | d >>> 31) ^ (enter[bytes[p + 3]] ^ leave[bytes[p - 45]])
+    if ((d & mask) === 0) return p + 4
+  }
+  for (; p < last; p++) {
+    d = (d << 1 | d >>> 31) ^ (enter[bytes[p]] ^ leave[bytes[p - 48]])
+    if ((d & mask) === 0) return p + 1
+  }
+  return -1
 }

@@ -55,7 +55,7 @@ export class CpuEngine implements Engine {
     const paths: Uint8Array[] = []
     let pathsLength = 0
     group.forEach(({ segment, start, length }, i) => {
-      const { path, fd, fileOffset, slabOffset, final, length: own, lookahead } = segments[segment]!
+      const { path, fd, fileOffset, slabOffset, final, length: own, lookahead, mtimeMs, ctimeMs } = segments[segment]!
       if (path) {
         paths.push(path)
         pathsLength += path.length
@@ -68,6 +68,8 @@ export class CpuEngine implements Engine {
       plan[at + PLAN.fd] = fd
       plan[at + PLAN.warmup] = fileOffset + start > 0 ? WINDOW : 0
       plan[at + PLAN.final] = final && start + length === own + lookahead ? 1 : 0
+      plan[at + PLAN.mtimeMs] = mtimeMs
+      plan[at + PLAN.ctimeMs] = ctimeMs
     })
     return { slab, average: this.#options.average, paths: Buffer.concat(paths), pathEnds, plan }
   }

@@ -20,6 +20,9 @@ export interface Segment {
   lookahead: number
   /** True if the file is expected to end with the segment. */
   final: boolean
+  /** Of a file that is read whole: its times when it was found, milliseconds; 0 for the rest. */
+  mtimeMs: number
+  ctimeMs: number
   /** Position of the segment's first byte in the slab. WARMUP_BYTES before it are the segment's too. */
   slabOffset: number
 }

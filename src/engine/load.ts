@@ -3,7 +3,7 @@
  * The task that answers it opens files, so it lives in the archive layer; scanning lives here.
  */
 import { MIN_AVERAGE_BYTES, HOLE_MIN_BYTES } from '../base/limits.ts'
-import { WINDOW, findCandidates } from '../codec/buzhash.ts'
+import { WINDOW, findCandidates, findFirstCandidate } from '../codec/buzhash.ts'
 import { findZeroRuns } from '../codec/zeros.ts'
 
 export interface LoadRequest {
@@ -17,8 +17,8 @@ export interface LoadRequest {
 }
 
 /** Offsets into `plan`. */
-export const PLAN = { slabOffset: 0, fileOffset: 1, length: 2, fd: 3, warmup: 4, final: 5 } as const
-export const PLAN_FIELDS = 6
+export const PLAN = { slabOffset: 0, fileOffset: 1, length: 2, fd: 3, warmup: 4, final: 5, mtimeMs: 6, ctimeMs: 7 } as const
+export const PLAN_FIELDS = 8
 
 export interface LoadReply {
   /** LOADED_FIELDS numbers for each segment. */
@@ -75,10 +75,12 @@ export class Scanner {
     const length = bytes.length - warmup
     // §4.4: a region of at most min bytes is one chunk.
     const isWholeFile = fileOffset === 0 && atEnd
-    if (!isWholeFile || length > this.#average / 4) this.#scanCandidates(bytes, warmup)
+    const runsBefore = this.#zeroRuns.length
     if (length >= HOLE_MIN_BYTES || (length > 0 && !isWholeFile)) {
       findZeroRuns(bytes.subarray(warmup), fileOffset, atEnd, this.#zeroRuns)
     }
+    if (!isWholeFile || this.#zeroRuns.length > runsBefore) this.#scanCandidates(bytes, warmup)
+    else this.#scanCuts(bytes)
     this.#candidateEnds.push(this.#candidateCount)
     this.#zeroRunEnds.push(this.#zeroRuns.length)
   }
@@ -102,6 +104,22 @@ export class Scanner {
       zeroRuns: Float64Array.from(this.#zeroRuns),
       zeroRunEnds: Uint32Array.from(this.#zeroRunEnds),
     }
+  }
+
+  /** Of a file that is all here and has no holes, only the candidates that become cuts (§4.4). */
+  #scanCuts(bytes: Uint8Array): void {
+    const min = this.#average / 4
+    const max = this.#average * 4
+    const cuts: number[] = []
+    for (let start = 0; bytes.length - start > min; ) {
+      const forced = Math.min(start + max, bytes.length)
+      const cut = findFirstCandidate(bytes, start + min, forced, this.#average)
+      if (cut >= 0) cuts.push(cut)
+      start = cut >= 0 ? cut : forced
+    }
+    if (cuts.length === 0) return
+    this.#candidates.push(Uint32Array.from(cuts))
+    this.#candidateCount += cuts.length
   }
 
   #scanCandidates(bytes: Uint8Array, warmup: number): void {

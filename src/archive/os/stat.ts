@@ -19,6 +19,9 @@ export interface FileStat {
   mtimeNanoseconds: number
   ctimeSeconds: number
   ctimeNanoseconds: number
+  /** Milliseconds as Node's Stats gives them: rounded, but to the same value for the same time. */
+  mtimeMs: number
+  ctimeMs: number
   /** u64. */
   inode: bigint
   /** u64. */
@@ -60,6 +63,8 @@ export function statOf(stats: BigIntStats): FileStat {
     mtimeNanoseconds: mtime[1],
     ctimeSeconds: ctime[0],
     ctimeNanoseconds: ctime[1],
+    mtimeMs: millisecondsOf(mtime),
+    ctimeMs: millisecondsOf(ctime),
     inode: BigInt.asUintN(64, stats.ino),
     device: BigInt.asUintN(64, stats.dev),
     nlink: Number(stats.nlink),
@@ -98,6 +103,11 @@ function splitTime(nanoseconds: bigint): [number, number] {
   const rest = Number(nanoseconds % GIGA)
   const seconds = Number(nanoseconds / GIGA)
   return rest < 0 ? [seconds - 1, rest + 1e9] : [seconds, rest]
+}
+
+/** The arithmetic of Node's `Stats`. */
+function millisecondsOf([seconds, nanoseconds]: [number, number]): number {
+  return seconds * 1000 + nanoseconds / 1_000_000
 }
 
 function splitDevice(rdev: bigint): [number, number] {
