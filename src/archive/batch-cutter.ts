@@ -1,4 +1,5 @@
 /** Turns candidates into extents (§4.3, §4.4), batch after batch: files may go on over many. */
+import { minChunkBytes } from '../base/limits.ts'
 import { Cutter, lookaheadBytes } from '../codec/chunker.ts'
 import type { LoadedSegment, Resident, Segment } from '../engine/engine.ts'
 import type { Batch, Item } from './batches.ts'
@@ -107,7 +108,7 @@ export class BatchCutter {
     const { bytesRead, failure } = loaded
     if (failure !== null) return failure
     // §4.4: a region of at most min bytes is one chunk.
-    if (bytesRead <= this.#average / 4 && loaded.zeroRuns.length === 0) {
+    if (bytesRead <= minChunkBytes(this.#average) && loaded.zeroRuns.length === 0) {
       if (bytesRead > 0) cut.addChunk(slabOffset, bytesRead)
       return null
     }

@@ -1,6 +1,6 @@
 /** An archive file open for random access: everything that is read is verified on the way from the root. */
 import { WarpError } from '../base/errors.ts'
-import { BLOCK_HEADER_BYTES, FOOTER_BLOCK_BYTES } from '../base/limits.ts'
+import { BLOCK_HEADER_BYTES, FOOTER_BLOCK_BYTES, maxChunkBytes } from '../base/limits.ts'
 import { hash, keyedHash } from '../codec/blake3.ts'
 import { indexDigest, locationDigest, pageDigest } from '../codec/merkle.ts'
 import { blockBytes, openBlock, readBlockHeaderOf } from '../engine/block.ts'
@@ -281,7 +281,7 @@ export class Archive {
 
   async #readPage(node: Node, firstEntry: number): Promise<ScannedPage> {
     const plain = await this.#readBlock(node.offset, KIND.page)
-    const page = readPage(plain, { maxChunk: this.unlocked.header.average * 4 })
+    const page = readPage(plain, { maxChunk: maxChunkBytes(this.unlocked.header.average) })
     expect(node, pageDigest(page.content), locationDigest(page.location), page.entries, page.records[0]!.path)
     return { page, firstEntry, offset: node.offset, firstOffset: node.first?.offset ?? 0 }
   }

@@ -3,7 +3,7 @@
  * next block header that does (§5.3).
  */
 import { WarpError } from '../base/errors.ts'
-import { BLOCK_HEADER_BYTES, HEADER_BYTES, KEY_BYTES, KIB, MAX_AVERAGE_BYTES, MIB } from '../base/limits.ts'
+import { BLOCK_HEADER_BYTES, HEADER_BYTES, KEY_BYTES, KIB, MAX_AVERAGE_BYTES, MIB, maxChunkBytes } from '../base/limits.ts'
 import { hash } from '../codec/blake3.ts'
 import { blockBytes, openBlock, readBlockHeaderOf } from '../engine/block.ts'
 import { findBlockMagic, KIND, readBlockHeader, type BlockHeader } from '../format/block.ts'
@@ -108,7 +108,7 @@ export async function findPages(source: FileSource, unlocked: Unlocked): Promise
     try {
       const plain = openBlock(unlocked.sealing, header, await source.read(offset, blockBytes(header)), offset)
       if (header.kind === KIND.page) {
-        readPage(plain, { maxChunk: unlocked.header.average * 4 })
+        readPage(plain, { maxChunk: maxChunkBytes(unlocked.header.average) })
         findings.pages.push({ offset, afterGap: gap })
         gap = false
       } else {
@@ -144,6 +144,6 @@ export async function readFoundPage(source: FileSource, unlocked: Unlocked, offs
   const head = await source.read(offset, BLOCK_HEADER_BYTES)
   const header = readBlockHeaderOf(unlocked.sealing, head, offset, { kind: KIND.page })
   const plain = openBlock(unlocked.sealing, header, await source.read(offset, blockBytes(header)), offset)
-  return readPage(plain, { maxChunk: unlocked.header.average * 4 })
+  return readPage(plain, { maxChunk: maxChunkBytes(unlocked.header.average) })
 }
 

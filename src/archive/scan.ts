@@ -4,7 +4,7 @@
  */
 import { WarpError } from '../base/errors.ts'
 import {
-  BLOCK_HEADER_BYTES, FOOTER_BLOCK_BYTES, MAX_FRAMES_BETWEEN_PAGES_BYTES,
+  BLOCK_HEADER_BYTES, FOOTER_BLOCK_BYTES, MAX_FRAMES_BETWEEN_PAGES_BYTES, maxChunkBytes,
 } from '../base/limits.ts'
 import { indexDigest, locationDigest, pageDigest } from '../codec/merkle.ts'
 import { blockBytes, openBlock, readBlockHeaderOf } from '../engine/block.ts'
@@ -59,7 +59,7 @@ export class Scan {
     this.#source = source
     this.#unlocked = unlocked
     this.#onFrame = onFrame
-    this.#maxChunk = unlocked.header.average * 4
+    this.#maxChunk = maxChunkBytes(unlocked.header.average)
     this.#position = unlocked.firstBlock
   }
 

@@ -32,6 +32,21 @@ export const MAX_FRAMES_BETWEEN_PAGES_BYTES = 128 * MIB
 // §4
 export const MIN_AVERAGE_BYTES = 4 * KIB
 export const MAX_AVERAGE_BYTES = 4 * MIB
+/** §4.1: a chunk that is not the last of its region is at least this long. */
+export function minChunkBytes(average: number): number {
+  return average / 2
+}
+
+/** §4.1: no chunk is longer. */
+export function maxChunkBytes(average: number): number {
+  return average * 4
+}
+
+/** §4.2: the bits of a digest that are 0 at a candidate. */
+export function candidateMask(average: number): number {
+  return average / 2 - 1
+}
+
 export const HOLE_ALIGN_BYTES = 4 * KIB
 export const HOLE_MIN_BYTES = 64 * KIB
 

@@ -2,7 +2,7 @@
  * Finds cut-point candidates with a windowed rolling hash whose digest at a position depends on the
  * bytes of one window alone, so that any range of a file can be searched by itself.
  */
-import { MAX_AVERAGE_BYTES, MIN_AVERAGE_BYTES } from '../base/limits.ts'
+import { MAX_AVERAGE_BYTES, MIN_AVERAGE_BYTES, candidateMask } from '../base/limits.ts'
 
 /** Bytes that a digest looks back (§4.2). */
 export const WINDOW = 48
@@ -70,7 +70,7 @@ export function findCandidates(
   if (from < 0 || to > bytes.length + 1) throw new RangeError('range outside the buffer')
   const first = Math.max(from, WINDOW)
   if (first >= to) return 0
-  const count = roll(bytes, first, to, average - 1, out)
+  const count = roll(bytes, first, to, candidateMask(average), out)
   if (count > out.length) throw new RangeError('more candidates than there is room for')
   return count
 }
@@ -85,7 +85,7 @@ export function findFirstCandidate(bytes: Uint8Array, from: number, to: number, 
   if (!isAverage(average)) throw new RangeError('average is not a power of two within its limits')
   if (from < 0 || to > bytes.length + 1) throw new RangeError('range outside the buffer')
   const first = Math.max(from, WINDOW)
-  return first >= to ? -1 : rollToFirst(bytes, first, to, average - 1)
+  return first >= to ? -1 : rollToFirst(bytes, first, to, candidateMask(average))
 }
 
 /** Whether `average` is one that §4.1 allows. */

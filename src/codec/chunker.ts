@@ -2,7 +2,7 @@
  * Cuts a file into chunks and holes from its candidates and zero runs: `Cutter` for a file that comes
  * in segments, `cutAll` for one that lies in memory. Source: format-spec §4.3, §4.4.
  */
-import { HOLE_ALIGN_BYTES, HOLE_MIN_BYTES } from '../base/limits.ts'
+import { HOLE_ALIGN_BYTES, HOLE_MIN_BYTES, candidateMask, maxChunkBytes, minChunkBytes } from '../base/limits.ts'
 import { digestAt, isAverage } from './buzhash.ts'
 
 export type ExtentKind = 'chunk' | 'hole'
@@ -33,7 +33,7 @@ export type Emit = (kind: ExtentKind, offset: number, length: number) => void
 
 /** Bytes after the end of a segment that the extents that start in it can depend on. */
 export function lookaheadBytes(average: number): number {
-  return 4 * average + HOLE_MIN_BYTES
+  return maxChunkBytes(average) + HOLE_MIN_BYTES
 }
 
 /** Cuts one file, segment by segment; the extents do not depend on where it was divided. */
@@ -52,8 +52,8 @@ export class Cutter {
   /** @param average A of §4.1 */
   constructor(average: number) {
     if (!isAverage(average)) throw new RangeError('average is not a power of two within its limits')
-    this.#min = average / 4
-    this.#max = average * 4
+    this.#min = minChunkBytes(average)
+    this.#max = maxChunkBytes(average)
     this.#lookahead = lookaheadBytes(average)
   }
 
@@ -153,14 +153,14 @@ function findHoles(bytes: Uint8Array): { start: number, end: number }[] {
 }
 
 function cutRegion(bytes: Uint8Array, a: number, b: number, average: number, extents: Extent[]): void {
-  const min = average / 4
-  const max = 4 * average
+  const min = minChunkBytes(average)
+  const max = maxChunkBytes(average)
   let s = a
   while (s < b) {
     let c = b
     if (b - s > min) {
       c = s + min
-      while (c < b && c < s + max && (digestAt(bytes, c) & average - 1) !== 0) c++
+      while (c < b && c < s + max && (digestAt(bytes, c) & candidateMask(average)) !== 0) c++
     }
     extents.push({ kind: 'chunk', offset: s, length: c - s })
     s = c

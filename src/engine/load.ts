@@ -2,7 +2,7 @@
  * The message that makes segments resident: flat arrays, since a batch can hold thousands of files.
  * The task that answers it opens files, so it lives in the archive layer; scanning lives here.
  */
-import { MIN_AVERAGE_BYTES, HOLE_MIN_BYTES } from '../base/limits.ts'
+import { MIN_AVERAGE_BYTES, HOLE_MIN_BYTES, maxChunkBytes, minChunkBytes } from '../base/limits.ts'
 import { WINDOW, findCandidates, findFirstCandidate } from '../codec/buzhash.ts'
 import { findZeroRuns } from '../codec/zeros.ts'
 
@@ -108,8 +108,8 @@ export class Scanner {
 
   /** Of a file that is all here and has no holes, only the candidates that become cuts (§4.4). */
   #scanCuts(bytes: Uint8Array): void {
-    const min = this.#average / 4
-    const max = this.#average * 4
+    const min = minChunkBytes(this.#average)
+    const max = maxChunkBytes(this.#average)
     const cuts: number[] = []
     for (let start = 0; bytes.length - start > min; ) {
       const forced = Math.min(start + max, bytes.length)

@@ -7,7 +7,7 @@ import { findZeroRuns } from '../../src/codec/zeros.ts'
 import { xorshift } from './fixtures/xorshift.ts'
 
 const AVERAGE = 4096 // the smallest: most cuts for the bytes
-const MIN = AVERAGE / 4
+const MIN = AVERAGE / 2
 const MAX = AVERAGE * 4
 
 /** Cuts a file as a reader does that takes it in segments of the lengths given, the last one repeated. */

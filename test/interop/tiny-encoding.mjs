@@ -71,13 +71,13 @@ const isZeroBlock = (bytes, at) => bytes.subarray(at, at + 4096).every(byte => b
 
 /** §4.4. @returns the ends of the chunks of one data region [start, end) */
 function cutRegion(bytes, start, end, average) {
-  const least = average / 4, most = average * 4, cuts = []
+  const least = average / 2, most = average * 4, cuts = []
   for (let s = start; s < end;) {
     let cut = end
     if (end - s > least) {
       cut = Math.min(s + most, end)
       for (let c = s + least; c < cut; c++) {
-        if ((digestAt(bytes, c) & average - 1) === 0) cut = c
+        if ((digestAt(bytes, c) & average / 2 - 1) === 0) cut = c
       }
     }
     cuts.push(cut)
