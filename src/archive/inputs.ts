@@ -24,7 +24,7 @@ function latin1Of(path: string | Uint8Array): string {
 }
 
 /**
- * @throws {WarpError} ERR_WARP_USAGE: a path with `..`; ERR_WARP_INPUT_COLLISION: two inputs for one name
+ * @throws {WarpError} ERR_WARP_USAGE: a path with `..`, or that no archive can hold; ERR_WARP_INPUT_COLLISION: two inputs for one name
  */
 export function resolveInputs(inputs: Input[], report: (problem: Problem) => void): Root[] {
   const roots = inputs.map((input): Root => {
@@ -63,7 +63,11 @@ function archivePathOf(source: string, report: (problem: Problem) => void): stri
   }
   if (source.startsWith('/')) report({ kind: 'note', message: "leading '/' is left out of the archive's names", path: shown })
   const path = components.join('/')
-  checkPath(toBytes(path), true)
+  try {
+    checkPath(toBytes(path), true)
+  } catch (cause) {
+    throw new WarpError('ERR_WARP_USAGE', `${shown}: no archive holds such a path`, { cause, path: shown })
+  }
   return path
 }
 
