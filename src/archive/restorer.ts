@@ -213,10 +213,14 @@ export class Restorer {
 
   #fileWithoutChunks(place: Place, entry: Entry): void {
     const made = this.put(place, (name) => {
-      const fd = this.options.tree.createExclusive(place.directory.handle, name, 0o600)
+      const { handle } = place.directory
+      const fd = this.options.tree.createExclusive(handle, name, 0o600)
       try {
         if (entry.size > 0) fs.ftruncateSync(fd, entry.size)
         this.reportMetadata(place.path, applyMetadata({ fd }, entry, { ...this.options.owner, xattrs: true, isSymlink: false }))
+      } catch (error) {
+        this.options.tree.removeAt(handle, name)
+        throw error
       } finally {
         fs.closeSync(fd)
       }

@@ -14,6 +14,7 @@ export interface TinyEntry {
   uid?: number
   gid?: number
   user?: string
+  group?: string
   mtime?: [number, number]
   unstable?: boolean
   xattrs?: [string, string | Uint8Array][]
