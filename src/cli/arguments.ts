@@ -85,7 +85,8 @@ async function parseWords(words: string[], options: OptionSpec[], spec: CommandS
     .strictOptions()
   for (const { name, letter, value, repeatable } of options) {
     const type = value === undefined ? 'boolean' : repeatable ? 'array' : 'string'
-    parser.option(name, { alias: letter, type, string: value !== undefined, requiresArg: value !== undefined })
+    const takesValue = value !== undefined
+    parser.option(name, { alias: letter, type, string: takesValue, requiresArg: takesValue })
   }
   try {
     return await parser.parseAsync(words)
@@ -178,7 +179,7 @@ export function pathBytes(word: string): string | Uint8Array {
   return rawWords.get(word) ?? word
 }
 
-/** The words of the command line that Node could not decode; those that look alike once decoded are left out. */
+/** The words that Node could not decode; those that look alike once decoded are left out. */
 function readRawWords(): Map<string, Uint8Array> {
   const found = new Map<string, Uint8Array>()
   let bytes: Buffer

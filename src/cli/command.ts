@@ -1,4 +1,4 @@
-/** What a command is made of: the data that parsing, help and completion share, and the function that runs it. */
+/** What a command is made of: data that parsing, help and completion share, and the function that runs it. */
 import type { Arguments } from './arguments.ts'
 import type { ErrorClass } from '../base/errors.ts'
 import type { Output } from './output.ts'

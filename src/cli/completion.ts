@@ -10,14 +10,17 @@ export function completionScript(shell: (typeof SHELLS)[number], specs: readonly
   return shell === 'zsh' ? zshScript(specs) : fishScript(specs)
 }
 
-const wordsOf = (option: OptionSpec) => [`--${option.name}`, ...option.letter === undefined ? [] : [`-${option.letter}`]]
+function wordsOf({ name, letter }: OptionSpec): string[] {
+  return letter === undefined ? [`--${name}`] : [`--${name}`, `-${letter}`]
+}
 
 function bashScript(specs: readonly CommandSpec[]): string {
   const names = specs.map(spec => spec.name)
   const reply = (completes: Completion | undefined) => {
     if (completes === 'file') return '_warp_files -f'
     if (completes === 'directory') return '_warp_files -d'
-    return completes === undefined ? 'COMPREPLY=()' : `COMPREPLY=($(compgen -W ${quote(completes.join(' '))} -- "$word"))`
+    if (completes === undefined) return 'COMPREPLY=()'
+    return `COMPREPLY=($(compgen -W ${quote(completes.join(' '))} -- "$word"))`
   }
   const cases = specs.map(spec => {
     const options = optionsOf(spec)
@@ -113,7 +116,8 @@ function fishScript(specs: readonly CommandSpec[]): string {
   lines.push("complete -c warp -n __fish_use_subcommand -a help -d 'print help'")
   lines.push(`complete -c warp -n '__fish_seen_subcommand_from help' -a ${quoteFish(names.join(' '))}`)
   for (const { name, letter, help } of GENERAL.options) {
-    lines.push(`complete -c warp -l ${name}${letter === undefined ? '' : ` -s ${letter}`} -d ${quoteFish(help)}`)
+    const short = letter === undefined ? '' : ` -s ${letter}`
+    lines.push(`complete -c warp -l ${name}${short} -d ${quoteFish(help)}`)
   }
   for (const spec of specs) {
     const seen = `complete -c warp -n '__fish_seen_subcommand_from ${spec.name}'`
@@ -127,7 +131,7 @@ function fishScript(specs: readonly CommandSpec[]): string {
       if (letter !== undefined) line += ` -s ${letter}`
       if (value !== undefined) line += completes === 'file' ? ' -r -F' : ' -x'
       if (completes === 'directory') line += " -a '(__fish_complete_directories)'"
-      else if (completes !== undefined && completes !== 'file') line += ` -a ${quoteFish(completes.join(' '))}`
+      else if (Array.isArray(completes)) line += ` -a ${quoteFish(completes.join(' '))}`
       lines.push(`${line} -d ${quoteFish(help)}`)
     }
   }

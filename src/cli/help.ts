@@ -73,7 +73,8 @@ export function formatHelp(spec: CommandSpec, columns: number): string {
 
 function formatOptions(options: readonly OptionSpec[], columns: number): string[] {
   const heads = options.map(({ letter, name, value }) => {
-    return `${INDENT}${letter === undefined ? '   ' : `-${letter},`} --${name}${value === undefined ? '' : ` ${value}`}`
+    const short = letter === undefined ? '   ' : `-${letter},`
+    return `${INDENT}${short} --${name}${value === undefined ? '' : ` ${value}`}`
   })
   const width = Math.max(...heads.map(head => head.length)) + 2
   return options.map((option, i) => hang(heads[i].padEnd(width), option.help, columns))

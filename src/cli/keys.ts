@@ -72,9 +72,9 @@ export async function readPassphraseFile(context: Context, option: string): Prom
   let end = bytes.indexOf(0x0a)
   if (end < 0) end = bytes.length
   else if (bytes[end - 1] === 0x0d) end--
-  if (end === 0) throw new WarpError('ERR_WARP_USAGE', `the first line of the passphrase file ${path} is empty`)
-  if (end > MAX_PASSPHRASE_BYTES) {
-    throw new WarpError('ERR_WARP_USAGE', `the first line of the passphrase file ${path} is too long`)
+  if (end === 0 || end > MAX_PASSPHRASE_BYTES) {
+    const what = end === 0 ? 'empty' : 'too long'
+    throw new WarpError('ERR_WARP_USAGE', `the first line of the passphrase file ${path} is ${what}`)
   }
   const passphrase = Uint8Array.from(bytes.subarray(0, end))
   bytes.fill(0)

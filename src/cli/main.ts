@@ -1,4 +1,4 @@
-/** The command line: finds the command, runs it, and turns what it throws into messages and an exit status. */
+/** The command line: finds the command, runs it, turns what it throws into messages and an exit status. */
 import { readFileSync } from 'node:fs'
 import { EXIT, WarpError, asWarpError } from '../base/errors.ts'
 import type { CommandModule } from './command.ts'
@@ -23,7 +23,9 @@ async function run(): Promise<void> {
   const says = (...options: string[]) => saysBeforeOperands(words, ...options)
   const { Output } = await import('./output.ts')
   // Errors in the command line itself are already told as it asks.
-  const output = new Output({ json: says('--json'), quiet: says('--quiet', '-q'), verbose: says('--verbose', '-v') })
+  const output = new Output({
+    json: says('--json'), quiet: says('--quiet', '-q'), verbose: says('--verbose', '-v'),
+  })
   const { abortOnSignals } = await import('./signals.ts')
   const signal = abortOnSignals()
   let status: number

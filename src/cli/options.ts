@@ -5,8 +5,14 @@ import type { OptionGroup, OptionSpec } from './command.ts'
 export const GENERAL: OptionGroup = {
   title: 'General',
   options: [
-    { name: 'json', help: 'print results as JSON on stdout; progress, problems and errors as NDJSON on stderr' },
-    { name: 'quiet', letter: 'q', help: 'print no summary, notes or progress; errors and problems still show' },
+    {
+      name: 'json',
+      help: 'print results as JSON on stdout; progress, problems and errors as NDJSON on stderr',
+    },
+    {
+      name: 'quiet', letter: 'q',
+      help: 'print no summary, notes or progress; errors and problems still show',
+    },
     { name: 'verbose', letter: 'v', help: 'print the code of an error and where in the program it arose' },
     { name: 'no-progress', help: 'show no progress' },
     { name: 'help', letter: 'h', help: 'print this text' },

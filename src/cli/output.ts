@@ -13,7 +13,7 @@ export class Output {
   readonly json: boolean
   readonly quiet: boolean
   readonly verbose: boolean
-  /** Set while a progress bar stands on the last line of the terminal: makes room, and says that it was used. */
+  /** Set while a progress bar stands on the last line: makes room, and says that it was used. */
   bar: { clear: () => void; resume: () => void } | undefined
   /** An archive goes to stdout: results go to stderr instead. */
   stdoutTaken = false
@@ -62,8 +62,9 @@ export class Output {
   /** What a command found: `document` with --json, else `table` unless --quiet. */
   async result(document: object, table: Table, always = false): Promise<void> {
     let text: string
-    if (this.json) text = `${JSON.stringify(this.stdoutTaken ? { event: 'result', ...document } : document)}\n`
-    else if (this.quiet && !always) return
+    if (this.json) {
+      text = `${JSON.stringify(this.stdoutTaken ? { event: 'result', ...document } : document)}\n`
+    } else if (this.quiet && !always) return
     else text = formatTable(table)
     if (this.stdoutTaken) this.#tell(text)
     else {
@@ -96,7 +97,8 @@ export class Output {
     if (hint !== undefined) text += `hint: ${hint}\n`
     const cause = error.cause instanceof Error ? error.cause : undefined
     if (error.class === 'internal') {
-      text += `${(cause ?? error).stack}\nhint: this is a fault of warp; please report it with the lines above\n`
+      text += `${(cause ?? error).stack}\n`
+      text += 'hint: this is a fault of warp; please report it with the lines above\n'
     } else if (this.verbose) {
       text += `code: ${code}\n${error.stack}\n${cause === undefined ? '' : `cause: ${cause.stack}\n`}`
     }
@@ -121,7 +123,8 @@ export function withPath(path: string | undefined, message: string): string {
 /** Columns: labels, then values. */
 export function formatTable(table: Table): string {
   const width = Math.max(...table.map(row => row?.[0].length ?? 0))
-  return table.map(row => row === null ? '\n' : `${row[0].padEnd(width)}  ${row[1]}`.trimEnd() + '\n').join('')
+  const lines = table.map(row => row === null ? '' : `${row[0].padEnd(width)}  ${row[1]}`.trimEnd())
+  return lines.map(line => `${line}\n`).join('')
 }
 
 function asOutputError(error: NodeJS.ErrnoException): WarpError {
@@ -141,7 +144,8 @@ export function readNamedFile(path: string, what: string): Buffer {
   try {
     return readFileSync(path)
   } catch (error) {
-    throw new WarpError('ERR_WARP_USAGE', `cannot read the ${what} ${path}: ${describe(error)}`, { cause: error })
+    const message = `cannot read the ${what} ${path}: ${describe(error)}`
+    throw new WarpError('ERR_WARP_USAGE', message, { cause: error })
   }
 }
 

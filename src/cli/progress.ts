@@ -53,7 +53,10 @@ async function showBar({ output }: Context, watch: Watch, verb: string, atOnce: 
     hideCursor: null, // a killed process could not bring it back
     noTTYOutput: false,
     fps: 5,
-    format: () => formatProgress(verb, current, rate.at(current.bytes, performance.now()), process.stderr.columns),
+    format: () => {
+      const bytesPerSecond = rate.at(current.bytes, performance.now())
+      return formatProgress(verb, current, bytesPerSecond, process.stderr.columns)
+    },
   })
   const begin = () => {
     if (output.bar !== undefined) return
@@ -85,8 +88,9 @@ export class Rate {
 
   at(bytes: number, timeMs: number): number {
     this.#samples.push({ bytes, timeMs })
-    while (this.#samples.length > 2 && timeMs - this.#samples[0].timeMs > RATE_WINDOW_MS) this.#samples.shift()
-    const first = this.#samples[0]
+    const samples = this.#samples
+    while (samples.length > 2 && timeMs - samples[0].timeMs > RATE_WINDOW_MS) samples.shift()
+    const [first] = samples
     const elapsedMs = timeMs - first.timeMs
     return elapsedMs <= 0 ? 0 : (bytes - first.bytes) * 1000 / elapsedMs
   }

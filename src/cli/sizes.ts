@@ -84,6 +84,11 @@ export function formatDuration(durationMs: number): string {
   return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`
 }
 
+/** `, 28.2 MB/s`; empty where there is none. */
+export function formatRate(bytes: number, durationMs: number): string {
+  return bytes > 0 && durationMs > 0 ? `, ${formatBytes(Math.round(bytes * 1000 / durationMs))}/s` : ''
+}
+
 /**
  * ISO 8601 in UTC, to the second, or with all nine digits; `@seconds` where no calendar reaches.
  * @param seconds since 1970-01-01 UTC

@@ -15,7 +15,10 @@ t.test('every shell is told of every command and option', async t => {
     for (const spec of specs) {
       t.ok(script.includes(spec.name), `${shell}: ${spec.name}`)
       for (const { name } of optionsOf(spec)) {
-        t.ok(script.includes(shell === 'fish' ? `-l ${name}` : `--${name}`), `${shell}: ${spec.name} --${name}`)
+        t.ok(
+          script.includes(shell === 'fish' ? `-l ${name}` : `--${name}`),
+          `${shell}: ${spec.name} --${name}`,
+        )
       }
     }
   }

@@ -14,7 +14,9 @@ t.test('a command is what its file says it is', async t => {
 t.test('help tells everything', async t => {
   for (const spec of specs) {
     const help = formatHelp(spec, 80)
-    for (const title of ['Usage', 'General', 'Examples', 'Exit status']) t.match(help, new RegExp(`^${title}:`, 'm'))
+    for (const title of ['Usage', 'General', 'Examples', 'Exit status']) {
+      t.match(help, new RegExp(`^${title}:`, 'm'))
+    }
     for (const { name, letter } of optionsOf(spec)) {
       t.ok(help.includes(`--${name}`), `${spec.name} --${name}`)
       if (letter !== undefined) t.ok(help.includes(`-${letter}, --${name}`), `${spec.name} -${letter}`)
@@ -27,7 +29,7 @@ t.test('help tells everything', async t => {
 
 t.test('options are not declared twice', async t => {
   for (const spec of specs) {
-    const names = optionsOf(spec).flatMap(({ name, letter }) => letter === undefined ? [name] : [name, letter])
+    const names = optionsOf(spec).flatMap(({ name, letter }) => [name, ...letter ?? ''])
     t.equal(new Set(names).size, names.length, spec.name)
   }
 })

@@ -3,7 +3,10 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { shell, warp } from './support/run.ts'
 
-const cwd = t.testdir({ a: 'content', right: 'secret\nsecond line\n', crlf: 'secret\r\n', bare: 'secret', wrong: 'guess\n', empty: '\n' })
+const cwd = t.testdir({
+  a: 'content', right: 'secret\nsecond line\n', crlf: 'secret\r\n', bare: 'secret', wrong: 'guess\n',
+  empty: '\n',
+})
 await shell('warp keygen -q -o alice; warp keygen -q -o bob', { cwd })
 
 /** The public key of an identity file. */
@@ -14,7 +17,10 @@ function publicKey(file: string, kind = 'recipient'): string {
 t.test('a passphrase is the first line of a file', async t => {
   t.match(await warp(['create', '-o', 'x.warp', '--passphrase-file', 'right', 'a'], { cwd }), { status: 0 })
   for (const file of ['right', 'crlf', 'bare']) {
-    t.match(await warp(['cat', '--passphrase-file', file, 'x.warp', 'a'], { cwd }), { status: 0, stdout: 'content' })
+    t.match(
+      await warp(['cat', '--passphrase-file', file, 'x.warp', 'a'], { cwd }),
+      { status: 0, stdout: 'content' },
+    )
   }
   const options: [string[], number][] = [
     [['--passphrase-file', 'wrong'], 12],
@@ -38,7 +44,10 @@ t.test('or of standard input, where that is free', async t => {
     ['recover', 'x.warp', '-o', 'y.warp', '--passphrase-file', '-', '--new-passphrase-file', '-'],
   ]
   for (const words of twice) {
-    t.match(await warp(words, { cwd, input: 'secret\n' }), { status: 2, stderr: /standard input cannot be both/ })
+    t.match(
+      await warp(words, { cwd, input: 'secret\n' }),
+      { status: 2, stderr: /standard input cannot be both/ },
+    )
   }
 })
 
@@ -66,7 +75,10 @@ t.test('recipients', async t => {
   t.match(await warp(['list', 'r.warp'], { cwd, env }), { status: 12 })
   t.match(await warp(['list', 'r.warp'], { cwd }), { status: 12, stderr: /--identity/ })
   // one of several keys is enough
-  await warp(['create', '-o', 'r.warp', '--recipient', publicKey('bob'), '--passphrase-file', 'right', 'a'], { cwd })
+  await warp(
+    ['create', '-o', 'r.warp', '--recipient', publicKey('bob'), '--passphrase-file', 'right', 'a'],
+    { cwd },
+  )
   t.match(await warp(['list', 'r.warp', '--identity', 'alice', '--identity', 'bob'], { cwd }), { status: 0 })
   t.match(await warp(['list', 'r.warp', '--passphrase-file', 'right'], { cwd }), { status: 0 })
 })
@@ -79,6 +91,9 @@ t.test('signatures', async t => {
   t.match(await verify('--signed-by', publicKey('bob', 'signer')), { status: 13 })
   t.match(await verify('--quick', '--signed-by', publicKey('bob', 'signer')), { status: 13 })
   t.match(await verify('--signed-by', publicKey('alice')), { status: 2 })
-  t.match(await warp(['create', '-o', 't.warp', '--sign', 'right', 'a'], { cwd }), { status: 2, stderr: /right/ })
+  t.match(
+    await warp(['create', '-o', 't.warp', '--sign', 'right', 'a'], { cwd }),
+    { status: 2, stderr: /right/ },
+  )
   t.match(await warp(['create', '-o', 't.warp', '--recipient', 'nonsense', 'a'], { cwd }), { status: 2 })
 })

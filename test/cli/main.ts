@@ -32,7 +32,10 @@ t.test('a program that was not built says so', async t => {
   const dir = t.testdir({})
   cpSync(PROGRAM, resolve(dir, 'bin/warp.js'))
   cpSync(resolve(ROOT, 'package.json'), resolve(dir, 'package.json'))
-  t.match(await start(process.execPath, [resolve(dir, 'bin/warp.js')], {}), { status: 1, stderr: /npm run build/ })
+  t.match(
+    await start(process.execPath, [resolve(dir, 'bin/warp.js')], {}),
+    { status: 1, stderr: /npm run build/ },
+  )
 })
 
 t.test('a wrong command line', async t => {
@@ -58,7 +61,10 @@ t.test('errors as JSON', async t => {
   const { status, stdout, stderr } = await warp(['frob', '--json'])
   t.equal(status, 2)
   t.equal(stdout, '')
-  t.match(parseLines(stderr), [{ event: 'error', code: 'ERR_WARP_USAGE', message: /frob/, hint: String, exitCode: 2 }])
+  t.match(
+    parseLines(stderr),
+    [{ event: 'error', code: 'ERR_WARP_USAGE', message: /frob/, hint: String, exitCode: 2 }],
+  )
 })
 
 t.test('--verbose shows the code and where it arose', async t => {

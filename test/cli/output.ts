@@ -5,7 +5,10 @@ import { describe, formatTable, jsonName, readNamedFile, toHex, withPath } from 
 import { noTerminal, onTerminal, parseLines, shell, warp } from './support/run.ts'
 
 t.test('tables are aligned', async t => {
-  t.equal(formatTable([['a', '1'], ['bcd', '2'], null, ['', '3'], ['e', '']]), 'a    1\nbcd  2\n\n     3\ne\n')
+  t.equal(
+    formatTable([['a', '1'], ['bcd', '2'], null, ['', '3'], ['e', '']]),
+    'a    1\nbcd  2\n\n     3\ne\n',
+  )
 })
 
 t.test('names as JSON', async t => {
@@ -38,7 +41,8 @@ t.test('messages name their path once', async t => {
 
 t.test('a closed pipe ends quietly', async t => {
   // a hundred times what a pipe holds, in two ways
-  const cwd = t.testdir({ names: Array.from({ length: 1000 }, (_, i) => `${'x'.repeat(200)}${i}\n`).join('') })
+  const names = Array.from({ length: 1000 }, (_, i) => `${'x'.repeat(200)}${i}\n`).join('')
+  const cwd = t.testdir({ names })
   writeFileSync(resolve(cwd, 'large'), Buffer.alloc(6_400_000, 'text\n'))
   const made = await shell('xargs mkdir -p < names && warp create -q -o x.warp x* large', { cwd })
   t.match(made, { status: 0, stderr: '' })
@@ -89,7 +93,8 @@ t.test('--quiet leaves errors and problems', async t => {
 
 t.test('problems and notes as JSON', async t => {
   const cwd = t.testdir({ a: 'content' })
-  const { status, stdout, stderr } = await warp(['create', '--json', '-o', 'x.warp', resolve(cwd, 'a'), 'missing'], { cwd })
+  const words = ['create', '--json', '-o', 'x.warp', resolve(cwd, 'a'), 'missing']
+  const { status, stdout, stderr } = await warp(words, { cwd })
   t.equal(status, 3)
   t.match(parseLines(stdout), [{ archive: 'x.warp', problems: 1 }])
   const problems = parseLines(stderr).filter(event => event.event === 'problem')

@@ -26,7 +26,8 @@ t.test('no line is as wide as the terminal', async t => {
   const amount = fc.maxSafeNat()
   fc.assert(fc.property(amount, fc.option(amount), amount, amount, fc.integer({ min: 1, max: 300 }),
     (bytes, totalBytes, entries, rate, columns) => {
-      const line = formatProgress('extract', { bytes, totalBytes, entries, totalEntries: totalBytes }, rate, columns)
+      const progress = { bytes, totalBytes, entries, totalEntries: totalBytes }
+      const line = formatProgress('extract', progress, rate, columns)
       t.ok(line.length < columns, `${line.length} of ${columns}`)
     }), { numRuns: 200 })
 })

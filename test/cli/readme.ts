@@ -6,6 +6,7 @@ import { EXIT } from '../../src/base/errors.ts'
 import { ROOT, start } from './support/run.ts'
 
 const readme = readFileSync(resolve(ROOT, 'README.md'), 'utf8')
+const manifest = JSON.parse(readFileSync(resolve(ROOT, 'package.json'), 'utf8'))
 
 t.test('the library example runs', async t => {
   // within the package, so that it can import it by its name
@@ -30,9 +31,12 @@ t.test('every exit status is explained', async t => {
 })
 
 t.test('every dependency is explained', async t => {
-  const { dependencies, optionalDependencies } = JSON.parse(readFileSync(resolve(ROOT, 'package.json'), 'utf8'))
+  const { dependencies, optionalDependencies } = manifest
   const names = Object.keys({ ...dependencies, ...optionalDependencies })
-  for (const name of names) t.match(readme, `\n| \`${name}\`${name in optionalDependencies ? ' (optional)' : ''} | `, name)
+  for (const name of names) {
+    const note = name in optionalDependencies ? ' (optional)' : ''
+    t.match(readme, `\n| \`${name}\`${note} | `, name)
+  }
   const rows = readme.slice(readme.indexOf('| package |')).match(/^\| `/gm)!
   t.equal(rows.length, names.length)
 })
@@ -42,6 +46,5 @@ t.test('links lead somewhere', async t => {
 })
 
 t.test('commands of the project exist', async t => {
-  const { scripts } = JSON.parse(readFileSync(resolve(ROOT, 'package.json'), 'utf8'))
-  for (const [, name] of readme.matchAll(/npm run (\w+)/g)) t.ok(name in scripts, name)
+  for (const [, name] of readme.matchAll(/npm run (\w+)/g)) t.ok(name in manifest.scripts, name)
 })

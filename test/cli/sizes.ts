@@ -18,14 +18,18 @@ t.test('sizes are read', async t => {
 })
 
 t.test('what is not a size is refused', async t => {
-  const texts = ['', 'x', 'K', '-1', '1e3', '0x10', '1X', '1KK', '1.', '.5', ' 1', '1  K', '9007199254740992', '9999T']
+  const texts = [
+    '', 'x', 'K', '-1', '1e3', '0x10', '1X', '1KK', '1.', '.5', ' 1', '1  K', '9007199254740992', '9999T',
+  ]
   for (const text of texts) t.throws(() => parseSize(text, '--x'), USAGE, text)
 })
 
 t.test('counts keep their range', async t => {
   t.equal(parseCount('1', '--x', 1, 19), 1)
   t.equal(parseCount('19', '--x', 1, 19), 19)
-  for (const text of ['0', '20', '', '-1', '1.5', 'a', '1e1']) t.throws(() => parseCount(text, '--x', 1, 19), USAGE)
+  for (const text of ['0', '20', '', '-1', '1.5', 'a', '1e1']) {
+    t.throws(() => parseCount(text, '--x', 1, 19), USAGE)
+  }
 })
 
 t.test('bytes in powers of 1000', async t => {
@@ -63,7 +67,8 @@ t.test('times', async t => {
 
 t.test('modes as ls shows them', async t => {
   const shown: [number, string][] = [
-    [0, '---------'], [0o644, 'rw-r--r--'], [0o755, 'rwxr-xr-x'], [0o7777, 'rwsrwsrwt'], [0o7000, '--S--S--T'],
+    [0, '---------'], [0o644, 'rw-r--r--'], [0o755, 'rwxr-xr-x'], [0o7777, 'rwsrwsrwt'],
+    [0o7000, '--S--S--T'],
     [0o4755, 'rwsr-xr-x'], [0o2755, 'rwxr-sr-x'], [0o1777, 'rwxrwxrwt'], [0o1776, 'rwxrwxrwT'],
   ]
   for (const [mode, text] of shown) t.equal(formatMode(mode), text)

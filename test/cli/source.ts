@@ -8,8 +8,13 @@ t.test('archives from standard input', async t => {
   await warp(['create', '-o', 'closed.warp', 'd'], { cwd, env })
   for (const archive of ['open.warp', 'closed.warp']) {
     t.match(await shell(`cat ${archive} | warp list -`, { cwd, env }), { status: 0, stdout: 'd\nd/a\n' })
-    t.match(await shell(`cat ${archive} | warp verify - --temp-dir .`, { cwd, env }), { status: 0, stdout: /good/ })
-    const extracted = await shell(`cat ${archive} | warp extract -q - -C out/${archive} --temp-dir . && cat out/${archive}/d/a`, { cwd, env })
+    t.match(
+      await shell(`cat ${archive} | warp verify - --temp-dir .`, { cwd, env }),
+      { status: 0, stdout: /good/ },
+    )
+    const target = `out/${archive}`
+    const line = `cat ${archive} | warp extract -q - -C ${target} --temp-dir . && cat ${target}/d/a`
+    const extracted = await shell(line, { cwd, env })
     t.match(extracted, { status: 0, stdout: 'content' })
   }
   t.match(await shell('warp list - < closed.warp', { cwd }), { status: 12 })

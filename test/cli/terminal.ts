@@ -19,7 +19,8 @@ t.test('passphrases from the terminal', { skip: noTerminal() }, async t => {
     const fromVariable = await warp(['list', 'x.warp'], { cwd, env: { WARP_PASSPHRASE: 'correct horse' } })
     t.match(fromVariable, { status: 0, stdout: 'a\n' })
     for (const line of ['warp cat x.warp a', 'warp verify x.warp', 'warp list - < x.warp']) {
-      const { status, stdout } = await onTerminal(line, [{ prompt: 'Passphrase: ', type: 'correct horse\r' }], { cwd })
+      const answers = [{ prompt: 'Passphrase: ', type: 'correct horse\r' }]
+      const { status, stdout } = await onTerminal(line, answers, { cwd })
       t.equal(status, 0, line)
       t.notMatch(stdout, 'horse')
     }
@@ -37,7 +38,8 @@ t.test('passphrases from the terminal', { skip: noTerminal() }, async t => {
   })
 
   await t.test('wrong ones', async t => {
-    const wrong = await onTerminal('warp list x.warp', [{ prompt: 'Passphrase: ', type: 'battery\r' }], { cwd })
+    const answers = [{ prompt: 'Passphrase: ', type: 'battery\r' }]
+    const wrong = await onTerminal('warp list x.warp', answers, { cwd })
     t.equal(wrong.status, 12)
     const differing = await onTerminal(create, [
       { prompt: 'New passphrase: ', type: 'one\r' }, { prompt: 'The same again: ', type: 'two\r' },
@@ -50,7 +52,10 @@ t.test('passphrases from the terminal', { skip: noTerminal() }, async t => {
   })
 
   await t.test('Ctrl-C', async t => {
-    t.equal((await onTerminal('warp list x.warp', [{ prompt: 'Passphrase: ', type: '\x03' }], { cwd })).status, 130)
+    t.equal(
+      (await onTerminal('warp list x.warp', [{ prompt: 'Passphrase: ', type: '\x03' }], { cwd })).status,
+      130,
+    )
   })
 })
 

@@ -7,7 +7,7 @@ import { newPassphrase, readIdentities, wipeIdentity } from '../keys.ts'
 import { MEMORY, OUTPUT_ARCHIVE, THREADS } from '../options.ts'
 import { readNamedFile, toHex, type Table } from '../output.ts'
 import { startProgress } from '../progress.ts'
-import { countOf, formatBytes, formatDuration, parseCount, parseSize } from '../sizes.ts'
+import { countOf, formatBytes, formatDuration, formatRate, parseCount, parseSize } from '../sizes.ts'
 import type { CommandSpec, Context } from '../command.ts'
 import type { Compression, CreateResult, Input } from '../../archive/types.ts'
 
@@ -41,7 +41,8 @@ export const spec: CommandSpec = {
         { name: 'level', value: 'N', help: `level of zstd, 1 to ${MAX_LEVEL}; default: 3` },
         {
           name: 'chunk-size', value: 'SIZE',
-          help: 'average size of a chunk, a power of two from 4K to 4M; default: 64K, more from 64 GiB of input on',
+          help: 'average size of a chunk, a power of two from 4K to 4M; default: 64K, more from 64 GiB of '
+            + 'input on',
         },
         {
           name: 'reproducible',
@@ -52,7 +53,10 @@ export const spec: CommandSpec = {
     {
       title: 'Input',
       options: [
-        { name: 'stdin-name', value: 'NAME', help: 'path of the file that standard input becomes; default: stdin' },
+        {
+          name: 'stdin-name', value: 'NAME',
+          help: 'path of the file that standard input becomes; default: stdin',
+        },
         {
           name: 'exclude', value: 'PATTERN', repeatable: true,
           help: 'leave out what matches this gitignore pattern; may be given more than once',
@@ -73,7 +77,10 @@ export const spec: CommandSpec = {
     {
       title: 'Encryption and signature',
       options: [
-        { name: 'passphrase', help: 'encrypt with WARP_PASSPHRASE, or else ask for a passphrase on the terminal' },
+        {
+          name: 'passphrase',
+          help: 'encrypt with WARP_PASSPHRASE, or else ask for a passphrase on the terminal',
+        },
         {
           name: 'passphrase-file', value: 'FILE', completes: 'file',
           help: 'encrypt with the first line of FILE; - is standard input',
@@ -90,8 +97,14 @@ export const spec: CommandSpec = {
   examples: [
     { text: 'Archive two directories', command: 'warp create -o backup.warp Documents Photos' },
     { text: 'To another machine', command: 'warp create -o - src | ssh host "cat > src.warp"' },
-    { text: 'A database dump from a pipe', command: 'pg_dump shop | warp create -o shop.warp --stdin-name shop.sql -' },
-    { text: 'Encrypted to a key', command: 'warp create -o private.warp --recipient warp-recipient1... Documents' },
+    {
+      text: 'A database dump from a pipe',
+      command: 'pg_dump shop | warp create -o shop.warp --stdin-name shop.sql -',
+    },
+    {
+      text: 'Encrypted to a key',
+      command: 'warp create -o private.warp --recipient warp-recipient1... Documents',
+    },
     { text: 'What Git knows', command: 'git ls-files -z | warp create -o src.warp -0 --files-from -' },
   ],
   exits: ['incomplete', 'output'],
@@ -128,7 +141,8 @@ export async function run(context: Context): Promise<number> {
   const reproducible = args.flag('reproducible')
   if (reproducible && (passphrase !== undefined || recipients.length > 0)) {
     throw new WarpError('ERR_WARP_USAGE', 'an encrypted archive cannot be reproducible', {
-      hint: process.env['WARP_PASSPHRASE'] ? 'unset WARP_PASSPHRASE' : 'leave out --reproducible, or the keys',
+      hint: process.env['WARP_PASSPHRASE']
+        ? 'unset WARP_PASSPHRASE' : 'leave out --reproducible, or the keys',
     })
   }
   const [signWith] = await readIdentities(args.texts('sign').slice(-1))
@@ -225,15 +239,15 @@ export function describeCreated({ root, archiveId, ...numbers }: CreateResult): 
 
 export function tabulate(name: string, result: CreateResult): Table {
   const { entries, logicalBytes, frameBytes, archiveBytes, problems, durationMs, root } = result
-  const rate = logicalBytes > 0 && durationMs > 0 ? `, ${formatBytes(Math.round(logicalBytes * 1000 / durationMs))}/s` : ''
   const ratio = archiveBytes > 0 && logicalBytes > archiveBytes
     ? ` (${(logicalBytes / archiveBytes).toFixed(1)} times smaller)` : ''
   return [
     ['archive', name],
     ['stored', `${countOf(entries, 'entry', 'entries')}, ${formatBytes(logicalBytes)}`],
-    ...frameBytes < logicalBytes ? [['unique', `${formatBytes(frameBytes)}; the rest are duplicates and holes`] as const] : [],
+    ...frameBytes < logicalBytes
+      ? [['unique', `${formatBytes(frameBytes)}; the rest are duplicates and holes`] as const] : [],
     ['archive size', `${formatBytes(archiveBytes)}${ratio}`],
-    ['time', `${formatDuration(durationMs)}${rate}`],
+    ['time', `${formatDuration(durationMs)}${formatRate(logicalBytes, durationMs)}`],
     ['root', toHex(root)],
     ...problems > 0 ? [['problems', `${problems}, listed above`] as const] : [],
   ]

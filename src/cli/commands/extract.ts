@@ -4,7 +4,7 @@ import { KEYS, MEMORY, PASSPHRASE_VARIABLE, READING_EXITS, SELECTION, TEMP_DIR, 
 import { toHex } from '../output.ts'
 import { startProgress } from '../progress.ts'
 import { selectedPaths } from '../selection.ts'
-import { countOf, formatBytes, formatDuration, parseCount } from '../sizes.ts'
+import { countOf, formatBytes, formatDuration, formatRate, parseCount } from '../sizes.ts'
 import { readArchive } from '../source.ts'
 import { parseMemory, parseThreads } from './create.ts'
 import type { CommandSpec, Context } from '../command.ts'
@@ -82,11 +82,10 @@ export async function run(context: Context): Promise<number> {
       const { root, ...numbers } = await extract(source, { ...options, ...watch, ...keys })
       stop()
       const { entries, bytes, problems, durationMs } = numbers
-      const rate = bytes > 0 && durationMs > 0 ? `, ${formatBytes(Math.round(bytes * 1000 / durationMs))}/s` : ''
       await output.result({ archive: args.operands[0], target, root: toHex(root), ...numbers }, [
         ['restored', `${countOf(entries, 'entry', 'entries')}, ${formatBytes(bytes)}`],
         ['into', target],
-        ['time', `${formatDuration(durationMs)}${rate}`],
+        ['time', `${formatDuration(durationMs)}${formatRate(bytes, durationMs)}`],
         ...problems > 0 ? [['problems', `${problems}, listed above`] as const] : [],
       ])
       return problems > 0 ? EXIT.incomplete : EXIT.ok

@@ -15,8 +15,8 @@ export const spec: CommandSpec = {
   summary: 'show what an archive is made of',
   usage: 'info ARCHIVE [--json]',
   description: [
-    'Prints counts and sizes, the ratio, what deduplication saved, codecs, the sizes of chunks, key slots and '
-    + 'the root. Reads the metadata of all files, and none of their content.',
+    'Prints counts and sizes, the ratio, what deduplication saved, codecs, the sizes of chunks, key slots '
+    + 'and the root. Reads the metadata of all files, and none of their content.',
   ],
   operands: { min: 1, max: 1, completes: 'file' },
   groups: [KEYS],
@@ -68,6 +68,7 @@ function tabulate(archive: string, info: ArchiveInfo, signer: string | null): Ta
     .filter(type => info.byType[type] > 0)
     .map(type => countOf(info.byType[type], ...TYPE_NAMES[type]))
   const holes = info.holeBytes > 0 ? `, ${formatBytes(info.holeBytes)} of it holes` : ''
+  const storedBytes = info.codecs.reduce((sum, codec) => sum + codec.storedBytes, 0)
   const notes = [
     ...info.partial ? ['partial: made by warp recover'] : [],
     ...info.unstable > 0 ? [`${countOf(info.unstable, 'file')} changed while being read`] : [],
@@ -82,7 +83,7 @@ function tabulate(archive: string, info: ArchiveInfo, signer: string | null): Ta
     ...types.map(text => ['', text] as const),
     ['content', `${formatBytes(info.logicalBytes)}${holes}`],
     ['duplicates', `${formatBytes(info.dedupSavedBytes)} left out`],
-    ['compressed', `${formatBytes(info.frameBytes)} to ${formatBytes(sum(info.codecs.map(codec => codec.storedBytes)))}`],
+    ['compressed', `${formatBytes(info.frameBytes)} to ${formatBytes(storedBytes)}`],
     ['metadata', formatBytes(info.metadataBytes)],
     ['archive size', `${formatBytes(info.archiveBytes)}${formatRatio(info.logicalBytes, info.archiveBytes)}`],
     null,
@@ -91,16 +92,15 @@ function tabulate(archive: string, info: ArchiveInfo, signer: string | null): Ta
     ...formatChunks(info),
     null,
     ['encrypted', info.encrypted ? 'yes' : 'no'],
-    ...info.slots.map((slot, i) => [`key slot ${i + 1}`, slot.type === 'recipient'
-      ? 'recipient (X25519)'
-      : `passphrase (Argon2id, ${countOf(slot.iterations, 'pass', 'passes')}, ${formatBinary(slot.memoryKib * 1024)})`,
-    ] as const),
+    ...info.slots.map((slot, i) => [`key slot ${i + 1}`, formatSlot(slot)] as const),
     ['signed', signer === null ? 'no' : `by ${signer}`],
   ]
 }
 
-function sum(values: number[]): number {
-  return values.reduce((total, value) => total + value, 0)
+function formatSlot(slot: ArchiveInfo['slots'][number]): string {
+  if (slot.type === 'recipient') return 'recipient (X25519)'
+  const passes = countOf(slot.iterations, 'pass', 'passes')
+  return `passphrase (Argon2id, ${passes}, ${formatBinary(slot.memoryKib * 1024)})`
 }
 
 function formatRatio(before: number, after: number): string {
@@ -114,20 +114,22 @@ function formatCodecs({ codecs, frames }: ArchiveInfo): Table {
   return [
     ['frames', formatCount(frames)],
     ...codecs.map(({ codec, plainBytes, storedBytes }, i) => {
-      const sizes = codec === 'store' ? formatBytes(storedBytes) : `${formatBytes(plainBytes)} to ${formatBytes(storedBytes)}`
-      return ['', `${codec.padEnd(nameColumns)}  ${counts[i].padStart(countColumns)}  ${sizes}`] as const
+      const before = codec === 'store' ? '' : `${formatBytes(plainBytes)} to `
+      const name = `${codec.padEnd(nameColumns)}  ${counts[i].padStart(countColumns)}`
+      return ['', `${name}  ${before}${formatBytes(storedBytes)}`] as const
     }),
   ]
 }
 
 function formatChunks({ chunkRefs, uniqueChunks, average, chunkSizes }: ArchiveInfo): Table {
+  const different = `${formatCount(uniqueChunks)} different`
   const most = Math.max(...chunkSizes.map(({ count }) => count), 1)
   const bounds = chunkSizes.map(({ upTo }) => `to ${formatBinary(upTo)}`)
   const counts = chunkSizes.map(({ count }) => formatCount(count))
   const boundColumns = Math.max(...bounds.map(bound => bound.length), 0)
   const countColumns = Math.max(...counts.map(count => count.length), 0)
   return [
-    ['chunks', `${formatCount(chunkRefs)}, ${formatCount(uniqueChunks)} different, average ${formatBinary(average)}`],
+    ['chunks', `${formatCount(chunkRefs)}, ${different}, average ${formatBinary(average)}`],
     ...chunkSizes.map(({ count }, i) => {
       const bar = '#'.repeat(Math.ceil(count / most * HISTOGRAM_COLUMNS))
       return ['', `${bounds[i].padEnd(boundColumns)}  ${counts[i].padStart(countColumns)}  ${bar}`] as const

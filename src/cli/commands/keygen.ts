@@ -12,14 +12,16 @@ export const spec: CommandSpec = {
   usage: 'keygen -o FILE',
   description: [
     'Writes a new identity to FILE, which must not exist, readable by nobody else. It holds two key pairs: '
-    + 'X25519 to open archives that were encrypted to its recipient key, Ed25519 to sign archives. The public '
-    + 'keys are printed and stand in FILE as comments.',
+    + 'X25519 to open archives that were encrypted to its recipient key, Ed25519 to sign archives. The '
+    + 'public keys are printed and stand in FILE as comments.',
     'Whoever has the file can read those archives and sign in your name. Who loses it loses those archives.',
   ],
   operands: { min: 0, max: 0 },
   groups: [{
     title: 'Output',
-    options: [{ name: 'output', letter: 'o', value: 'FILE', completes: 'file', help: 'the identity file to make' }],
+    options: [
+      { name: 'output', letter: 'o', value: 'FILE', completes: 'file', help: 'the identity file to make' },
+    ],
   }],
   examples: [{ text: 'A new identity', command: 'warp keygen -o ~/.warp-identity' }],
   exits: ['output'],
@@ -39,7 +41,8 @@ export async function run({ args, output }: Context): Promise<number> {
     `# signer: ${signer}`,
     secret, '',
   ].join('\n'))
-  await output.result({ identity: path, recipient, signer }, [['recipient', recipient], ['signer', signer]], true)
+  const table = [['recipient', recipient], ['signer', signer]] as const
+  await output.result({ identity: path, recipient, signer }, table, true)
   return EXIT.ok
 }
 
@@ -54,7 +57,8 @@ function writeSecret(path: string, text: string): void {
       closeSync(fd)
     }
   } catch (error) {
-    const hint = (error as NodeJS.ErrnoException).code === 'EEXIST' ? 'an identity is never replaced' : undefined
+    const exists = (error as NodeJS.ErrnoException).code === 'EEXIST'
+    const hint = exists ? 'an identity is never replaced' : undefined
     throw new WarpError('ERR_WARP_OUTPUT', `cannot make ${path}: ${describe(error)}`, { hint, cause: error })
   }
 }

@@ -20,10 +20,11 @@ export const spec: CommandSpec = {
     + 'archive. What could act on the terminal is escaped as in C strings. ARCHIVE - is standard input.',
     'With --long a line is like one of `tar tv`: type and mode, owner and group, size in bytes, time of '
     + 'modification in UTC, path, and what a link points to.',
-    'With --json a line is an object: number, path (empty for the root of the archive), type, size, mode (octal, '
-    + 'a string), uid, gid, user, group, mtime, unstable, xattrs (values in base64), and where they apply target, '
-    + 'link, linkNumber, major and minor. A name that is not valid UTF-8 is given twice: path with U+FFFD for what '
-    + 'is wrong, and pathBase64 exactly; likewise targetBase64, linkBase64, userBase64 and groupBase64.',
+    'With --json a line is an object: number, path (empty for the root of the archive), type, size, mode '
+    + '(octal, a string), uid, gid, user, group, mtime, unstable, xattrs (values in base64), and where they '
+    + 'apply target, link, linkNumber, major and minor. A name that is not valid UTF-8 is given twice: path '
+    + 'with U+FFFD for what is wrong, and pathBase64 exactly; likewise targetBase64, linkBase64, userBase64 '
+    + 'and groupBase64.',
     'Of hard links in an archive from standard input only the number of the other entry is known.',
   ],
   operands: { min: 1, max: Infinity, completes: 'file' },
@@ -36,11 +37,17 @@ export const spec: CommandSpec = {
       ],
     },
     KEYS,
-    { title: 'Resources', options: [{ ...TEMP_DIR, help: 'taken for the sake of uniformity: listing keeps no data' }] },
+    {
+      title: 'Resources',
+      options: [{ ...TEMP_DIR, help: 'taken for the sake of uniformity: listing keeps no data' }],
+    },
   ],
   examples: [
     { text: 'What is in a directory', command: 'warp list --long backup.warp Documents' },
-    { text: 'The ten largest files', command: "warp list --json backup.warp | jq -r '[.size, .path] | @tsv' | sort -nr | head" },
+    {
+      text: 'The ten largest files',
+      command: "warp list --json backup.warp | jq -r '[.size, .path] | @tsv' | sort -nr | head",
+    },
   ],
   exits: ['incomplete', ...READING_EXITS],
   environment: [PASSPHRASE_VARIABLE],
@@ -69,7 +76,7 @@ export async function run(context: Context): Promise<number> {
   })
 }
 
-/** Entries with what hard links are other names of, as far as it can be known: a stream does not turn back. */
+/** Entries with what hard links are other names of, where it can be known: a stream does not turn back. */
 async function* entriesOf(source: Source, keys: Keys, paths: SelectOptions['paths']): AsyncGenerator<Entry> {
   const { list, open } = await import('../../index.ts')
   if (typeof source !== 'string') {
@@ -122,7 +129,8 @@ class LongLayout {
     line += ` ${owner.padEnd(this.#ownerColumns)} ${size.padStart(this.#sizeColumns)}`
     line += ` ${isKnown ? formatTime(entry.mtimeSeconds) : '?'.repeat(20)} ${show(entry.path)}`
     if (entry.target !== undefined) line += ` -> ${show(entry.target)}`
-    if (entry.link !== undefined) line += ` link to ${entry.linkPath ? show(entry.linkPath) : `entry ${entry.link}`}`
+    if (entry.linkPath !== undefined) line += ` link to ${show(entry.linkPath)}`
+    else if (entry.link !== undefined) line += ` link to entry ${entry.link}`
     return entry.unstable ? `${line} (unstable)` : line
   }
 }

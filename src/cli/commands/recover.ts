@@ -13,10 +13,10 @@ export const spec: CommandSpec = {
   summary: 'save what is intact in a damaged archive',
   usage: 'recover DAMAGED -o ARCHIVE [OPTION...]',
   description: [
-    'Reads everything up to the last intact page of DAMAGED, which is not changed, and writes what is whole to a '
-    + 'new archive. The new one has a new id and new keys, is not signed, and is marked partial. What is lost '
-    + 'is listed.',
-    'If a passphrase opened the damaged archive, it opens the new one too, unless other keys are given for it.',
+    'Reads everything up to the last intact page of DAMAGED, which is not changed, and writes what is whole '
+    + 'to a new archive. The new one has a new id and new keys, is not signed, and is marked partial. What '
+    + 'is lost is listed.',
+    'If a passphrase opened the damaged archive, it opens the new one too, unless other keys are given.',
   ],
   operands: { min: 1, max: 1, completes: 'file' },
   groups: [
@@ -61,8 +61,9 @@ export async function run(context: Context): Promise<number> {
       } catch (error) {
         if (!(error instanceof WarpError) || error.code !== 'ERR_WARP_KEY_NEEDED') throw error
         const { identities } = keys
-        const passphrase = keys.passphrase ?? (identities?.length ? undefined : await keys.askPassphrase?.() ?? undefined)
-        if (!passphrase && !identities?.length) throw error
+        const hasIdentity = identities !== undefined && identities.length > 0
+        const passphrase = keys.passphrase ?? (hasIdentity ? null : await keys.askPassphrase?.()) ?? undefined
+        if (passphrase === undefined && !hasIdentity) throw error
         return await recoverTo(path, context, { passphrase, identities }, { newPassphrase: passphrase })
       }
     })

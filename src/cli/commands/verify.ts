@@ -55,7 +55,8 @@ export async function run(context: Context): Promise<number> {
   return await readArchive(context, async (source, keys) => {
     const { watch, stop } = await startProgress(context, 'verify')
     try {
-      const { damage, root, archiveId, signer, ...facts } = await verify(source, { ...options, ...watch, ...keys })
+      const result = await verify(source, { ...options, ...watch, ...keys })
+      const { damage, root, archiveId, signer, ...facts } = result
       stop()
       for (const { error, paths } of damage) {
         output.error(error)

@@ -21,7 +21,8 @@ t.test('makes an archive and tells of it', async t => {
   const json = await warp(['create', '--json', '-o', 'x.warp', 'd'], { cwd })
   t.match(parseLines(json.stdout), [{
     archive: 'x.warp', encrypted: false, root: /^[0-9a-f]{64}$/, archiveId: /^[0-9a-f]{32}$/, entries: 3,
-    logicalBytes: 14, chunkRefs: 2, frameBytes: 7, frames: 1, pages: 1, archiveBytes: Number, problems: 0, durationMs: Number,
+    logicalBytes: 14, chunkRefs: 2, frameBytes: 7, frames: 1, pages: 1, archiveBytes: Number, problems: 0,
+    durationMs: Number,
   }])
   t.equal(lstatSync(resolve(cwd, 'x.warp')).size, parseLines(json.stdout)[0].archiveBytes)
 })
@@ -64,7 +65,10 @@ t.test('compression', async t => {
   const codecs: Record<string, RegExp> = { auto: /zstd/, zstd: /zstd/, lz4: /lz4/, none: /store/ }
   const sizes: Record<string, number> = {}
   for (const [compress, codec] of Object.entries(codecs)) {
-    t.match(await warp(['create', '-q', '--compress', compress, '-o', 'x.warp', 'text'], { cwd }), { status: 0 })
+    t.match(
+      await warp(['create', '-q', '--compress', compress, '-o', 'x.warp', 'text'], { cwd }),
+      { status: 0 },
+    )
     const info = JSON.parse((await warp(['info', '--json', 'x.warp'], { cwd })).stdout)
     t.match(info.codecs, [{ codec, frames: 1, plainBytes: 86_000 }])
     sizes[compress] = info.archiveBytes
@@ -82,7 +86,8 @@ t.test('sizes and threads', async t => {
   t.match(await warp(['create', '-o', 'x.warp', ...options, 'a'], { cwd }), { status: 0 })
   t.equal(JSON.parse((await warp(['info', '--json', 'x.warp'], { cwd })).stdout).average, 4096)
   const wrong = [
-    ['--chunk-size', '5K'], ['--chunk-size', '2K'], ['--chunk-size', '8M'], ['--threads', '0'], ['--threads', '2000'],
+    ['--chunk-size', '5K'], ['--chunk-size', '2K'], ['--chunk-size', '8M'], ['--threads', '0'],
+    ['--threads', '2000'],
     ['--memory', '1K'], ['--memory', 'much'],
   ]
   for (const words of wrong) {
@@ -92,7 +97,8 @@ t.test('sizes and threads', async t => {
 
 t.test('exclusion', async t => {
   const cwd = t.testdir({
-    d: { 'a.o': '', 'a.c': '', 'keep.o': '', sub: { 'b.o': '', 'b.c': '' } }, patterns: '# objects\n\n*.o\n!keep.o\n',
+    d: { 'a.o': '', 'a.c': '', 'keep.o': '', sub: { 'b.o': '', 'b.c': '' } },
+    patterns: '# objects\n\n*.o\n!keep.o\n',
   })
   await warp(['create', '-o', 'x.warp', '--exclude', '*.o', '--exclude', 'sub/', 'd'], { cwd })
   t.same(await listed(cwd), ['d', 'd/a.c'])
@@ -129,7 +135,10 @@ t.test('reproducible archives', async t => {
   for (const name of ['x.warp', 'y.warp']) await warp(['create', '--reproducible', '-o', name, 'd'], { cwd })
   t.same(readFileSync(resolve(cwd, 'x.warp')), readFileSync(resolve(cwd, 'y.warp')))
   const env = { WARP_PASSPHRASE: 'secret' }
-  t.match(await warp(['create', '--reproducible', '-o', 'x.warp', 'd'], { cwd, env }), { status: 2, stderr: /WARP_PASSPHRASE/ })
+  t.match(
+    await warp(['create', '--reproducible', '-o', 'x.warp', 'd'], { cwd, env }),
+    { status: 2, stderr: /WARP_PASSPHRASE/ },
+  )
   writeFileSync(resolve(cwd, 'pass'), 'secret')
   const words = ['create', '--reproducible', '-o', 'x.warp', '--passphrase-file', 'pass', 'd']
   t.match(await warp(words, { cwd }), { status: 2 })
@@ -138,7 +147,12 @@ t.test('reproducible archives', async t => {
 t.test('inputs that cannot all be stored', async t => {
   const cwd = t.testdir({ a: 'A', d: { a: 'other' }, e: { d: { a: 'third' } } })
   const missing = await warp(['create', '-o', 'x.warp', 'a', 'missing'], { cwd })
-  t.match(missing, { status: 3, stderr: 'warp: missing: no such file or directory\n', stdout: /^problems +1, listed above$/m })
+  t.match(
+    missing,
+    {
+      status: 3, stderr: 'warp: missing: no such file or directory\n', stdout: /^problems +1, listed above$/m,
+    },
+  )
   t.same(await listed(cwd), ['a'])
   const beneath = await warp(['create', '-o', 'y.warp', 'd', 'd/missing'], { cwd })
   t.match(beneath, { status: 3, stderr: 'warp: d/missing: no such file or directory\n' })
@@ -149,7 +163,9 @@ t.test('inputs that cannot all be stored', async t => {
   t.match(colliding, { status: 2, stderr: /^warp: .*\ba\b/ })
 })
 
-t.test('files without permission', { skip: process.getuid?.() === 0 && 'root may read everything' }, async t => {
+const isRoot = process.getuid?.() === 0 && 'root may read everything'
+
+t.test('files without permission', { skip: isRoot }, async t => {
   const cwd = t.testdir({ d: { a: 'A', secret: 'S' } })
   chmodSync(resolve(cwd, 'd/secret'), 0)
   t.match(await warp(['create', '-o', 'x.warp', 'd'], { cwd }), { status: 3, stderr: /^warp: d\/secret: / })

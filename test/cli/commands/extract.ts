@@ -83,7 +83,10 @@ t.test('existing files', async t => {
 })
 
 t.test('owners and resources', async t => {
-  for (const words of [['--same-owner'], ['--no-same-owner'], ['--numeric-owner'], ['--threads', '1', '--memory', '256M']]) {
+  const options = [
+    ['--same-owner'], ['--no-same-owner'], ['--numeric-owner'], ['--threads', '1', '--memory', '256M'],
+  ]
+  for (const words of options) {
     t.match(await extract(...words), { status: 0 }, words.join(' '))
   }
   t.match(await extract('--same-owner', '--no-same-owner'), { status: 2 })
@@ -100,5 +103,8 @@ t.test('a damaged archive', async t => {
   const { status, stderr } = await warp(['extract', 'bad.warp', '-C', 'bad'], { cwd })
   t.equal(status, 13)
   t.match(stderr, /^warp: /)
-  t.notOk((readdirSync(cwd) as string[]).includes('bad') && readdirSync(resolve(cwd, 'bad')).includes('e'), 'nothing damaged stands')
+  t.notOk(
+    (readdirSync(cwd) as string[]).includes('bad') && readdirSync(resolve(cwd, 'bad')).includes('e'),
+    'nothing damaged stands',
+  )
 })

@@ -5,14 +5,16 @@ import { shell, warp } from '../support/run.ts'
 
 const cwd = t.testdir({ d: { a: 'x'.repeat(1000), b: 'x'.repeat(1000), l: t.fixture('symlink', 'a') } })
 linkSync(resolve(cwd, 'd/a'), resolve(cwd, 'd/h'))
-await shell('truncate -s 100000 d/hole; warp create -q -o x.warp d; WARP_PASSPHRASE=secret warp create -q -o y.warp d', { cwd })
+await shell(`truncate -s 100000 d/hole; warp create -q -o x.warp d
+  WARP_PASSPHRASE=secret warp create -q -o y.warp d`, { cwd })
 
 t.test('for a person', async t => {
   const { status, stdout, stderr } = await warp(['info', 'x.warp'], { cwd })
   t.equal(status, 0)
   t.equal(stderr, '')
   const lines = [
-    'archive       x.warp (format 1)', 'entries       6', '              3 files', '              1 directory',
+    'archive       x.warp (format 1)', 'entries       6', '              3 files',
+    '              1 directory',
     '              1 symlink', '              1 hard link', 'content       102.0 kB, 100.0 kB of it holes',
     'duplicates    1.0 kB left out', 'frames        1', 'chunks        2, 1 different, average 64 KiB',
     '              to 1 KiB  2  ##############################', 'encrypted     no', 'signed        no',
@@ -30,9 +32,12 @@ t.test('key slots', async t => {
 t.test('as JSON', async t => {
   const info = JSON.parse((await warp(['info', '--json', 'x.warp'], { cwd })).stdout)
   t.match(info, {
-    archive: 'x.warp', version: 1, archiveId: /^[0-9a-f]{32}$/, root: /^[0-9a-f]{64}$/, encrypted: false, partial: false,
-    signer: null, average: 65_536, slots: [], byType: { file: 3, directory: 1, symlink: 1, hardlink: 1 }, unstable: 0,
-    holeBytes: 100_000, uniqueChunks: 1, dedupSavedBytes: 1000, entries: 6, logicalBytes: 102_000, chunkRefs: 2,
+    archive: 'x.warp', version: 1, archiveId: /^[0-9a-f]{32}$/, root: /^[0-9a-f]{64}$/, encrypted: false,
+    partial: false,
+    signer: null, average: 65_536, slots: [], byType: { file: 3, directory: 1, symlink: 1, hardlink: 1 },
+    unstable: 0,
+    holeBytes: 100_000, uniqueChunks: 1, dedupSavedBytes: 1000, entries: 6, logicalBytes: 102_000,
+    chunkRefs: 2,
     codecs: [{ codec: 'zstd', frames: 1, plainBytes: 1000, storedBytes: Number }],
     chunkSizes: [{ upTo: 1024, count: 2 }], metadataBytes: Number, archiveBytes: Number,
   })

@@ -18,7 +18,10 @@ t.test('makes an identity that nobody else can read', async t => {
 
 t.test('never replaces one', async t => {
   const cwd = t.testdir({ id: 'precious' })
-  t.match(await warp(['keygen', '-o', 'id'], { cwd }), { status: 4, stdout: '', stderr: /hint: an identity is never replaced/ })
+  t.match(
+    await warp(['keygen', '-o', 'id'], { cwd }),
+    { status: 4, stdout: '', stderr: /hint: an identity is never replaced/ },
+  )
   t.equal(readFileSync(resolve(cwd, 'id'), 'utf8'), 'precious')
   t.match(await warp(['keygen', '-o', 'missing/id'], { cwd }), { status: 4 })
   t.match(await warp(['keygen'], { cwd }), { status: 2 })

@@ -11,7 +11,10 @@ utimesSync(resolve(cwd, 'd/a'), 0, 1_700_000_000.5)
 await shell('mkfifo d/p; warp create -q -o x.warp d', { cwd })
 
 t.test('paths', async t => {
-  t.match(await warp(['list', 'x.warp'], { cwd }), { status: 0, stdout: 'd\nd/a\nd/h\nd/l\nd/p\nd/sub\n', stderr: '' })
+  t.match(
+    await warp(['list', 'x.warp'], { cwd }),
+    { status: 0, stdout: 'd\nd/a\nd/h\nd/l\nd/p\nd/sub\n', stderr: '' },
+  )
   t.match(await warp(['list', 'x.warp', 'd/sub', 'd/a'], { cwd }), { stdout: 'd/a\nd/sub\n' })
   t.same((await warp(['list', '-0', 'x.warp', 'd/sub', 'd/a'], { cwd })).bytes, Buffer.from('d/a\0d/sub\0'))
 })
@@ -31,7 +34,8 @@ t.test('long lines', async t => {
 t.test('JSON lines', async t => {
   const entries = parseLines((await warp(['list', '--json', 'x.warp'], { cwd })).stdout)
   t.match(entries[1], {
-    number: 1, path: 'd/a', type: 'file', size: 7, mode: '0640', uid: Number, gid: Number, user: String, group: String,
+    number: 1, path: 'd/a', type: 'file', size: 7, mode: '0640', uid: Number, gid: Number, user: String,
+    group: String,
     mtime: '2023-11-14T22:13:20.500000000Z', unstable: false, xattrs: Array,
   })
   t.same(entries.map(entry => entry.type), ['directory', 'file', 'hardlink', 'symlink', 'fifo', 'directory'])

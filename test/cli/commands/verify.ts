@@ -24,8 +24,10 @@ t.test('a good archive', async t => {
   t.match(await warp(['verify', '-q', 'x.warp'], { cwd }), { status: 0, stdout: '', stderr: '' })
   const json = await warp(['verify', '--json', 'x.warp'], { cwd })
   t.match(parseLines(json.stdout), [{
-    archive: 'x.warp', good: true, quick: false, root: /^[0-9a-f]{64}$/, archiveId: /^[0-9a-f]{32}$/, signer: null,
-    encrypted: false, partial: false, entries: 3, logicalBytes: 24, damage: [], unstable: 0, durationMs: Number,
+    archive: 'x.warp', good: true, quick: false, root: /^[0-9a-f]{64}$/, archiveId: /^[0-9a-f]{32}$/,
+    signer: null,
+    encrypted: false, partial: false, entries: 3, logicalBytes: 24, damage: [], unstable: 0,
+    durationMs: Number,
   }])
 })
 

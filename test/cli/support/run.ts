@@ -6,7 +6,7 @@ export const ROOT = resolve(import.meta.dirname, '../../..')
 export const PROGRAM = resolve(ROOT, 'bin/warp.js')
 
 /** Far above what any of these runs takes; ends one that hangs. */
-const LIMIT_MS = 60_000
+const LIMIT_MS = 120_000
 
 export interface Options {
   cwd?: string
@@ -35,12 +35,15 @@ export async function warp(args: readonly (string | Buffer)[], options: Options 
   return await start(process.execPath, [PROGRAM, ...args as string[]], options)
 }
 
+const DEFINE_WARP = `warp() { '${process.execPath}' '${PROGRAM}' "$@"; }`
+
 /** A line of sh, in which `warp` is the program. */
 export async function shell(line: string, options: Options = {}): Promise<Ended> {
-  return await start('/bin/bash', ['-c', `warp() { '${process.execPath}' '${PROGRAM}' "$@"; }; ${line}`], options)
+  return await start('/bin/bash', ['-c', `${DEFINE_WARP}; ${line}`], options)
 }
 
-export function start(command: string, args: string[], { cwd, env, input, onStart }: Options): Promise<Ended> {
+export function start(command: string, args: string[], options: Options): Promise<Ended> {
+  const { cwd, env, input, onStart } = options
   return new Promise((resolve, reject) => {
     // detached: a session of its own, without a controlling terminal
     const child = spawn(command, args, { cwd, env: environment(env), detached: true })
@@ -77,7 +80,7 @@ export function onTerminal(
   answers: readonly { prompt: string; type: string }[] = [],
   options: Options = {},
 ): Promise<Ended> {
-  const whole = `stty cols 100; warp() { '${process.execPath}' '${PROGRAM}' "$@"; }; ${line}`
+  const whole = `stty cols 100; ${DEFINE_WARP}; ${line}`
   const waiting = [...answers]
   let shown = ''
   return start('script', ['-qec', whole, '/dev/null'], {
