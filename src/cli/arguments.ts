@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { WarpError } from '../base/errors.ts'
 import { GENERAL } from './options.ts'
-import type { CommandSpec, OptionSpec } from './command.ts'
+import type { CommandSpec, OptionSpec } from './spec.ts'
 
 /** Two edits make anything of a shorter word. */
 const MIN_GUESS_LENGTH = 4

@@ -1,7 +1,7 @@
 /** Completion scripts for shells, made from the tables of the commands. */
 import { optionsOf } from './arguments.ts'
 import { GENERAL } from './options.ts'
-import type { CommandSpec, Completion, OptionSpec } from './command.ts'
+import type { CommandSpec, Completion, OptionSpec } from './spec.ts'
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 

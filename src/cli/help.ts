@@ -1,7 +1,7 @@
 /** Renders help from the tables of the commands. */
 import { EXIT, type ErrorClass } from '../base/errors.ts'
 import { GENERAL } from './options.ts'
-import type { CommandSpec, OptionSpec } from './command.ts'
+import type { CommandSpec, OptionSpec } from './spec.ts'
 
 const MAX_COLUMNS = 100
 const INDENT = '  '

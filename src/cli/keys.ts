@@ -2,8 +2,8 @@
 import { WarpError } from '../base/errors.ts'
 import { readNamedFile } from './output.ts'
 import { askPassphrase } from './terminal.ts'
-import type { Context } from './command.ts'
-import type { Identity, Keys } from '../archive/types.ts'
+import type { Context } from './context.ts'
+import type { Identity, Keys } from '../index.ts'
 
 /** The longest passphrase; nobody types more. */
 const MAX_PASSPHRASE_BYTES = 64 * 1024

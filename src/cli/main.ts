@@ -1,7 +1,7 @@
 /** The command line: finds the command, runs it, turns what it throws into messages and an exit status. */
 import { readFileSync } from 'node:fs'
 import { EXIT, WarpError, asWarpError } from '../base/errors.ts'
-import type { CommandModule } from './command.ts'
+import type { CommandModule } from './context.ts'
 
 const words = process.argv.slice(2)
 
@@ -43,7 +43,7 @@ async function run(): Promise<void> {
 }
 
 async function dispatch(output: import('./output.ts').Output, signal: AbortSignal): Promise<number> {
-  const { COMMANDS } = await import('./command.ts')
+  const { COMMANDS, loadSpecs } = await import('./commands.ts')
   const at = words.findIndex(word => !word.startsWith('-'))
   const name = at < 0 ? undefined : words[at]
   const rest = words.filter((_, i) => i !== at)
@@ -61,11 +61,11 @@ async function dispatch(output: import('./output.ts').Output, signal: AbortSigna
   const { parseArguments } = await import('./arguments.ts')
   const { Stdin } = await import('./stdin.ts')
   const args = await parseArguments(rest, spec)
-  return await run({ args, output, stdin: new Stdin(signal), signal })
+  return await run({ args, output, stdin: new Stdin(signal), signal, loadSpecs })
 }
 
 async function findCommand(name: string): Promise<CommandModule> {
-  const { COMMANDS } = await import('./command.ts')
+  const { COMMANDS } = await import('./commands.ts')
   if (Object.hasOwn(COMMANDS, name)) return await COMMANDS[name]()
   const { findNearest } = await import('./arguments.ts')
   const near = findNearest(name, Object.keys(COMMANDS))
@@ -76,7 +76,7 @@ async function findCommand(name: string): Promise<CommandModule> {
 
 async function printHelp(output: import('./output.ts').Output, module?: CommandModule): Promise<number> {
   const { formatHelp, formatOverview } = await import('./help.ts')
-  const { loadSpecs } = await import('./command.ts')
+  const { loadSpecs } = await import('./commands.ts')
   const columns = process.stdout.columns ?? 80
   await output.print(module === undefined
     ? formatOverview(await loadSpecs(), columns)

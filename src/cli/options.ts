@@ -1,5 +1,5 @@
 /** Options that several commands share. */
-import type { OptionGroup, OptionSpec } from './command.ts'
+import type { OptionGroup, OptionSpec } from './spec.ts'
 
 /** Of every command. */
 export const GENERAL: OptionGroup = {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { getSystemErrorMap } from 'node:util'
 import { asWarpError, WarpError } from '../base/errors.ts'
-import type { Problem } from '../archive/types.ts'
+import type { Problem } from '../index.ts'
 
 const FLUSH_BYTES = 64 * 1024
 

@@ -1,7 +1,7 @@
 /** Shows work in progress on stderr: a bar on a terminal, NDJSON with --json, nothing in a pipe. */
 import { countOf, formatBytes, formatCount } from './sizes.ts'
-import type { Context } from './command.ts'
-import type { Progress, Watch } from '../archive/types.ts'
+import type { Context } from './context.ts'
+import type { Progress, Watch } from '../index.ts'
 
 /** Time over which the rate is taken. */
 const RATE_WINDOW_MS = 5_000

@@ -1,6 +1,6 @@
 /** Paths inside an archive, as a person gives them. */
 import { pathBytes } from './arguments.ts'
-import type { Context } from './command.ts'
+import type { Context } from './context.ts'
 
 export function archivePath(operand: string, { output }: Context): string | Uint8Array {
   if (operand.startsWith('/')) output.note(`${operand}: the leading / is left out`)

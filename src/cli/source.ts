@@ -1,7 +1,7 @@
 /** The archive that a command reads: a file, or standard input. */
 import { withKeys } from './keys.ts'
-import type { Context } from './command.ts'
-import type { Keys, Source } from '../archive/types.ts'
+import type { Context } from './context.ts'
+import type { Keys, Source } from '../index.ts'
 
 /** Calls `read` with the archive that the first operand names and with the keys at hand. */
 export async function readArchive<T>(

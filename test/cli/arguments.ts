@@ -1,6 +1,6 @@
 import t from 'tap'
 import { findNearest, parseArguments, pathBytes } from '../../src/cli/arguments.ts'
-import type { CommandSpec } from '../../src/cli/command.ts'
+import type { CommandSpec } from '../../src/cli/spec.ts'
 
 const USAGE = { code: 'ERR_WARP_USAGE' }
 

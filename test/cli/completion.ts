@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { optionsOf } from '../../src/cli/arguments.ts'
-import { loadSpecs } from '../../src/cli/command.ts'
+import { loadSpecs } from '../../src/cli/commands.ts'
 import { SHELLS, completionScript } from '../../src/cli/completion.ts'
 import { warp } from './support/run.ts'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { COMMANDS, loadSpecs } from '../../src/cli/command.ts'
+import { COMMANDS, loadSpecs } from '../../src/cli/commands.ts'
 import { optionsOf } from '../../src/cli/arguments.ts'
 import { EXIT } from '../../src/base/errors.ts'
 import { EXIT_TEXT, formatHelp, formatOverview, hang } from '../../src/cli/help.ts'

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { readFileSync, existsSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { COMMANDS } from '../../src/cli/command.ts'
+import { COMMANDS } from '../../src/cli/commands.ts'
 import { EXIT } from '../../src/base/errors.ts'
 import { ROOT, start } from './support/run.ts'
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { archivePath } from '../../src/cli/selection.ts'
 import { shell, warp } from './support/run.ts'
-import type { Context } from '../../src/cli/command.ts'
+import type { Context } from '../../src/cli/context.ts'
 
 t.test('a leading / is told of', async t => {
   const notes: string[] = []

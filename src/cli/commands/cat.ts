@@ -5,9 +5,9 @@ import { withKeys } from '../keys.ts'
 import { KEYS, PASSPHRASE_VARIABLE, READING_EXITS } from '../options.ts'
 import { archivePath } from '../selection.ts'
 import { parseSize } from '../sizes.ts'
-import type { CommandSpec, Context } from '../command.ts'
-import type { Archive } from '../../index.ts'
-import type { Entry } from '../../archive/types.ts'
+import type { Context } from '../context.ts'
+import type { CommandSpec } from '../spec.ts'
+import type { Archive, Entry } from '../../index.ts'
 
 const STDOUT_FD = 1
 

@@ -1,7 +1,8 @@
 /** `warp completion` */
 import { EXIT, WarpError } from '../../base/errors.ts'
-import { loadSpecs, type CommandSpec, type Context } from '../command.ts'
 import { SHELLS, completionScript } from '../completion.ts'
+import type { Context } from '../context.ts'
+import type { CommandSpec } from '../spec.ts'
 
 export const spec: CommandSpec = {
   name: 'completion',
@@ -18,7 +19,7 @@ export const spec: CommandSpec = {
   exits: ['output'],
 }
 
-export async function run({ args, output }: Context): Promise<number> {
+export async function run({ args, output, loadSpecs }: Context): Promise<number> {
   const shell = SHELLS.find(name => name === args.operands[0])
   if (shell === undefined) {
     throw new WarpError('ERR_WARP_USAGE', `completion is for ${SHELLS.join(', ')}, not '${args.operands[0]}'`)

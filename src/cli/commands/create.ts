@@ -8,8 +8,9 @@ import { MEMORY, OUTPUT_ARCHIVE, THREADS } from '../options.ts'
 import { readNamedFile, toHex, type Table } from '../output.ts'
 import { startProgress } from '../progress.ts'
 import { countOf, formatBytes, formatDuration, formatRate, parseCount, parseSize } from '../sizes.ts'
-import type { CommandSpec, Context } from '../command.ts'
-import type { Compression, CreateResult, Input } from '../../archive/types.ts'
+import type { Context } from '../context.ts'
+import type { CommandSpec } from '../spec.ts'
+import type { Compression, CreateResult, Input } from '../../index.ts'
 
 const STDOUT_FD = 1
 const COMPRESSIONS = ['auto', 'zstd', 'lz4', 'none'] as const

@@ -4,7 +4,8 @@ import { withKeys } from '../keys.ts'
 import { KEYS, PASSPHRASE_VARIABLE, READING_EXITS } from '../options.ts'
 import { jsonName } from '../output.ts'
 import { startProgress } from '../progress.ts'
-import type { CommandSpec, Context } from '../command.ts'
+import type { Context } from '../context.ts'
+import type { CommandSpec } from '../spec.ts'
 
 export const spec: CommandSpec = {
   name: 'diff',

@@ -7,7 +7,8 @@ import { selectedPaths } from '../selection.ts'
 import { countOf, formatBytes, formatDuration, formatRate, parseCount } from '../sizes.ts'
 import { readArchive } from '../source.ts'
 import { parseMemory, parseThreads } from './create.ts'
-import type { CommandSpec, Context } from '../command.ts'
+import type { Context } from '../context.ts'
+import type { CommandSpec } from '../spec.ts'
 
 const OVERWRITE = ['never', 'always', 'newer'] as const
 /** A path has at most half as many components as bytes. */

@@ -5,8 +5,9 @@ import { KEYS, PASSPHRASE_VARIABLE, READING_EXITS } from '../options.ts'
 import { toHex, type Table } from '../output.ts'
 import { startProgress } from '../progress.ts'
 import { countOf, formatBinary, formatBytes, formatCount } from '../sizes.ts'
-import type { CommandSpec, Context } from '../command.ts'
-import type { ArchiveInfo, EntryType } from '../../archive/types.ts'
+import type { Context } from '../context.ts'
+import type { CommandSpec } from '../spec.ts'
+import type { ArchiveInfo, EntryType } from '../../index.ts'
 
 const HISTOGRAM_COLUMNS = 30
 

@@ -4,7 +4,8 @@ import { EXIT, WarpError } from '../../base/errors.ts'
 import { wipeIdentity } from '../keys.ts'
 import { describe } from '../output.ts'
 import { formatTime } from '../sizes.ts'
-import type { CommandSpec, Context } from '../command.ts'
+import type { Context } from '../context.ts'
+import type { CommandSpec } from '../spec.ts'
 
 export const spec: CommandSpec = {
   name: 'keygen',

@@ -6,8 +6,9 @@ import { selectedPaths } from '../selection.ts'
 import { formatMode, formatTime } from '../sizes.ts'
 import { readArchive } from '../source.ts'
 
-import type { CommandSpec, Context } from '../command.ts'
-import type { Entry, EntryType, Keys, SelectOptions, Source } from '../../archive/types.ts'
+import type { Context } from '../context.ts'
+import type { CommandSpec } from '../spec.ts'
+import type { Entry, EntryType, Keys, SelectOptions, Source } from '../../index.ts'
 
 const NUL = Uint8Array.of(0)
 

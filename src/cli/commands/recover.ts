@@ -5,8 +5,9 @@ import { KEYS, MEMORY, OUTPUT_ARCHIVE, PASSPHRASE_VARIABLE, READING_EXITS, THREA
 import { startProgress } from '../progress.ts'
 import { countOf, formatBytes } from '../sizes.ts'
 import { describeCreated, parseMemory, parseThreads, tabulate } from './create.ts'
-import type { CommandSpec, Context } from '../command.ts'
-import type { Keys } from '../../archive/types.ts'
+import type { Context } from '../context.ts'
+import type { CommandSpec } from '../spec.ts'
+import type { Keys } from '../../index.ts'
 
 export const spec: CommandSpec = {
   name: 'recover',

@@ -6,7 +6,8 @@ import { startProgress } from '../progress.ts'
 import { countOf, formatBytes, formatDuration } from '../sizes.ts'
 import { readArchive } from '../source.ts'
 import { parseMemory, parseThreads } from './create.ts'
-import type { CommandSpec, Context } from '../command.ts'
+import type { Context } from '../context.ts'
+import type { CommandSpec } from '../spec.ts'
 
 export const spec: CommandSpec = {
   name: 'verify',
