@@ -1,6 +1,6 @@
 import t from 'tap'
 import { blake3 } from '@noble/hashes/blake3.js'
-import { TABLE, WINDOW, digestAt, findCandidates } from '../../src/codec/buzhash.ts'
+import { TABLE, WINDOW, digestAt, findCandidates, findFirstCandidate } from '../../src/codec/buzhash.ts'
 import { xorshift } from './fixtures/xorshift.ts'
 
 /** All candidates in [from, to), by the definition of §4.2. */
@@ -85,4 +85,33 @@ t.test('refuses what it cannot do', async (t) => {
   for (const average of [0, 2048, 4097, 8_388_608]) {
     t.throws(() => findCandidates(bytes, 0, 10, average, new Uint32Array(3)), RangeError)
   }
+})
+
+t.test('the first of a range', async (t) => {
+  // 200,000 bytes: several stretches of the WebAssembly loop.
+  const bytes = xorshift(5, 200_000)
+  for (const [from, to] of [[0, 200_001], [2048, 200_001], [0, 48], [0, 49], [100, 101], [3000, 40_000], [150_000, 200_001]]) {
+    const [expected = -1] = candidatesByDefinition(bytes, from, to, 4096)
+    t.equal(findFirstCandidate(bytes, from, to, 4096), expected, `${from} to ${to}`)
+  }
+  t.throws(() => findFirstCandidate(bytes, 0, bytes.length + 2, 4096), RangeError)
+})
+
+t.test('dense candidates, where one follows the other', async (t) => {
+  // Of uniform bytes, every position is a candidate or none: take a byte whose digest is one.
+  const period = (seed: number) => {
+    const some = xorshift(seed, 48)
+    return Uint8Array.from({ length: 100_000 }, (_, i) => some[i % 48])
+  }
+  let dense = 0
+  for (let seed = 1; seed < 200 && dense < 2; seed++) {
+    const bytes = period(seed)
+    const expected = candidatesByDefinition(bytes.subarray(0, 200), 0, 201, 4096)
+    if (expected.length === 0) continue
+    dense++
+    const out = new Uint32Array(100_000)
+    const count = findCandidates(bytes, 0, bytes.length + 1, 4096, out)
+    t.same([...out.subarray(0, count)], candidatesByDefinition(bytes, 0, bytes.length + 1, 4096))
+  }
+  t.ok(dense > 0)
 })
