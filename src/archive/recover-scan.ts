@@ -7,6 +7,7 @@ import { BLOCK_HEADER_BYTES, HEADER_BYTES, KEY_BYTES, KIB, MAX_AVERAGE_BYTES, MI
 import { hash } from '../codec/blake3.ts'
 import { blockBytes, openBlock, readBlockHeaderOf } from '../engine/block.ts'
 import { findBlockMagic, KIND, readBlockHeader, type BlockHeader } from '../format/block.ts'
+import { readFooter } from '../format/footer.ts'
 import { readIndexPage } from '../format/index-page.ts'
 import { readPage, type Page } from '../format/page.ts'
 import type { FileSource } from './source.ts'
@@ -66,7 +67,7 @@ async function findBlock(source: FileSource, from: number, archiveId: Uint8Array
   for (let at = from; at + BLOCK_HEADER_BYTES <= source.length; ) {
     const bytes = await source.read(at, size)
     for (let found = findBlockMagic(bytes, 0); found >= 0; found = findBlockMagic(bytes, found + 1)) {
-      const header = headerAt(bytes.subarray(found, found + BLOCK_HEADER_BYTES))
+      const header = looksLikeHeader(bytes, found) ? headerAt(bytes.subarray(found, found + BLOCK_HEADER_BYTES)) : null
       if (header && (!archiveId || Buffer.compare(header.archiveId, archiveId) === 0)) return { header, offset: at + found }
     }
     // A header may begin in the last bytes of what was read.
@@ -74,6 +75,12 @@ async function findBlock(source: FileSource, from: number, archiveId: Uint8Array
     size = Math.min(2 * size, MAX_SEARCH_BYTES)
   }
   return null
+}
+
+/** Tells most of what only begins like a header, at less than the cost of a checksum. */
+function looksLikeHeader(bytes: Uint8Array, at: number): boolean {
+  const kind = bytes[at + 32]!
+  return kind >= KIND.frame && kind <= KIND.footer && bytes[at + 34] === 0 && bytes[at + 35] === 0
 }
 
 function headerAt(bytes: Uint8Array): BlockHeader | null {
@@ -104,16 +111,20 @@ export async function findPages(source: FileSource, unlocked: Unlocked): Promise
     if (header.ordinal !== nextOrdinal) gap = true
     nextOrdinal = header.ordinal + 1
     if (header.kind === KIND.footer) findings.hasFooter = true
-    if (header.kind !== KIND.page && header.kind !== KIND.indexPage) continue
+    if (header.kind === KIND.frame) continue
     try {
       const plain = openBlock(unlocked.sealing, header, await source.read(offset, blockBytes(header)), offset)
       if (header.kind === KIND.page) {
         readPage(plain, { maxChunk: maxChunkBytes(unlocked.header.average) })
         findings.pages.push({ offset, afterGap: gap })
         gap = false
-      } else {
+      } else if (header.kind === KIND.indexPage) {
         const { level, children } = readIndexPage(plain)
         if (level === 1) index.push(...children)
+      } else {
+        const { topLevel, topOffset } = readFooter(plain)
+        // §9.1: an archive with one page has no index page that would say where it begins.
+        if (topLevel === 0) findings.stated.set(topOffset, { firstOffset: 0, firstEntry: 0 })
       }
     } catch (error) {
       if (!(error instanceof WarpError)) throw error
