@@ -2,10 +2,12 @@
  * Groups entries into batches: small files side by side, large ones and streams in segments. Where a
  * batch ends depends on the input alone, never on threads or memory.
  */
+import { WarpError } from '../base/errors.ts'
 import { BATCH_BYTES, HOLE_ALIGN_BYTES, MIB } from '../base/limits.ts'
 import { lookaheadBytes } from '../codec/chunker.ts'
 import { WARMUP_BYTES, type Segment } from '../engine/engine.ts'
 import type { Metadata, SimpleRecord } from '../format/entry.ts'
+import { displayPath } from '../format/path.ts'
 import { toBytes } from './inputs.ts'
 import { LargeFile, StreamFile } from './open-file.ts'
 import { nextData } from './os/holes.ts'
@@ -208,7 +210,11 @@ export class Batcher {
           this.#push(entry).failure = (error as Error).message
           return
         }
-        throw error
+        if (error instanceof WarpError) throw error
+        const path = displayPath(toBytes(entry.path))
+        throw new WarpError('ERR_WARP_INPUT_UNREADABLE', `${path}: ${(error as Error).message}`, {
+          cause: error, path, hint: 'no archive was written, since a part of it would have stood for the whole',
+        })
       }
       isLast = atEnd && lookahead === 0
       const segment = this.#addSegment(null, -1, fileOffset, length, lookahead, atEnd)
