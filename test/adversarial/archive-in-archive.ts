@@ -31,7 +31,8 @@ t.test('recovered from a damaged one', async t => {
 t.test('one of the same id, to deceive', async t => {
   const sandbox = makeSandbox(t)
   const twin = write([{ path: 'inner', content: noise(3000) }]).bytes
-  const { bytes, blocks } = write([{ path: 'a', content: 'a' }, { path: 'nested.warp', content: twin }], { frameBytes: 1 })
+  const { bytes, blocks } = write([{ path: 'a', content: 'a' }, { path: 'nested.warp', content: twin }],
+    { frameBytes: 1 })
   fs.writeFileSync(sandbox.archive, bytes)
   t.match(await tryVerify(sandbox, 'file'), { class: 'ok' })
   bytes[blocks[1]!.offset + 20]! ^= 1
@@ -44,7 +45,9 @@ t.test('one of the same id, to deceive', async t => {
 t.test('a million block magics', async t => {
   const sandbox = makeSandbox(t)
   const magic = Buffer.from('c7777270626c6b0a', 'hex')
-  const flood = broken(entries, { 'block bytes': (value, { ordinal }) => ordinal === 1 ? Buffer.concat([value, Buffer.alloc(2 ** 23, magic)]) : value })
+  const flood = broken(entries, {
+    'block bytes': (value, { ordinal }) => ordinal === 1 ? Buffer.concat([value, Buffer.alloc(2 ** 23, magic)]) : value,
+  })
   fs.writeFileSync(sandbox.archive, flood)
   // Reading 1 MiB for each would take longer than any test may.
   t.match(await tryRecover(sandbox), { class: 'ok' })

@@ -45,12 +45,12 @@ for (const [name, [codec, plainLength, encoded]] of Object.entries(frames)) {
   })
 }
 
-for (const [name, length, declared] of [['4 MiB of zeros', 4 * MIB, 4 * MIB], ['1 GiB that declares 4 MiB', 1024 * MIB, 4 * MIB]] as const) {
+for (const [name, length] of [['4 MiB of zeros', 4 * MIB], ['1 GiB that declares 4 MiB', 1024 * MIB]] as const) {
   for (const kind of [2, 3]) {
     await demandRefusal(t, `${kind === 2 ? 'page' : 'index page'}: ${name}`, {
       bytes: broken(entries, {
         before: (value, where) => void (kind === 3 && where.kind === 4 && value.push({ kind: 3, plain: letter })),
-        block: payload(kind, 2, declared, zstdOf(Buffer.alloc(1), length)),
+        block: payload(kind, 2, 4 * MIB, zstdOf(Buffer.alloc(1), length)),
       }),
       codes: ['ERR_WARP_MALFORMED', 'ERR_WARP_BLOCK_DAMAGED', 'ERR_WARP_COUNT_MISMATCH'],
       restored: kind === 3 ? ['a'] : [],
@@ -61,7 +61,8 @@ for (const [name, length, declared] of [['4 MiB of zeros', 4 * MIB, 4 * MIB], ['
 /** As many frames of 16 MiB, of which one byte each is used, before one page. */
 function fullFrames(count: number): Buffer {
   const plainLength = 16 * MIB
-  return broken([{ path: 'frames', content: Array.from({ length: count }, (_, i) => ({ data: Buffer.from([65 + i]) })) }], {
+  const content = Array.from({ length: count }, (_, i) => ({ data: Buffer.from([65 + i]) }))
+  return broken([{ path: 'frames', content }], {
     block: value => {
       if (value.kind === 1) payload(1, 2, plainLength, zstdOf(value.encoded, plainLength))(value, null)
     },
@@ -96,14 +97,15 @@ t.test('a hole larger than any disk', async t => {
   const around = surroundings(sandbox)
   const chunk = { data: letter }
   for (const hole of [2 ** 53 - 4096, 2 ** 50, 2 ** 44]) {
-    for (const content of [[{ hole }], [{ hole }, chunk], [{ data: Buffer.alloc(4096, 1) }, { hole: hole - 4096 }, chunk]]) {
+    const between = [{ data: Buffer.alloc(4096, 1) }, { hole: hole - 4096 }, chunk]
+    for (const content of [[{ hole }], [{ hole }, chunk], between]) {
       fs.writeFileSync(sandbox.archive, write([{ path: 'f', content }, { path: 'g', content: 'well' }]).bytes)
       for (const from of ['file', 'stream'] as From[]) {
         t.match(await tryVerify(sandbox, from), { class: 'ok' })
         t.match(await tryList(sandbox, from), { class: 'ok' })
         const { class: end, problems } = await tryExtract(sandbox, from)
-        if (end === 'incomplete') t.match(problems, [{ kind: 'unrestored', path: 'f', message: /large/ }], 'no such file fits')
-        else t.equal(end, 'ok')
+        if (end === 'incomplete') t.match(problems, [{ kind: 'unrestored', path: 'f', message: /large/ }])
+        else t.equal(end, 'ok', 'there are systems where such a file fits')
         t.equal(fs.readFileSync(`${sandbox.target}/g`, 'utf8'), 'well')
         t.strictSame(fs.readdirSync(sandbox.target), end === 'ok' ? ['f', 'g'] : ['g'], 'nothing half-written stays')
         fs.rmSync(sandbox.target, { recursive: true })

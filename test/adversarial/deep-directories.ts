@@ -7,7 +7,10 @@ import { makeSandbox, surroundings, tryExtract, tryRecover, type From } from './
 
 // 4,096 bytes, the limit of a path: 2,047 levels and a file.
 const deepest = 'd/'.repeat(2047) + 'f'
-const { bytes } = write([{ path: deepest, content: 'deep' }, { path: `${deepest.slice(0, -1)}g`, target: deepest.slice(0, 4095) }])
+const { bytes } = write([
+  { path: deepest, content: 'deep' },
+  { path: `${deepest.slice(0, -1)}g`, target: deepest.slice(0, 4095) },
+])
 
 for (const from of ['file', 'stream'] as From[]) {
   t.test(`from a ${from}`, async t => {

@@ -3,7 +3,9 @@ import t from 'tap'
 import { broken, large, write } from './support/archives.ts'
 import { demandRefusal } from './support/refusal.ts'
 
-const kinds = { file: { content: 'x' }, directory: { type: 2 }, symlink: { target: '../outside' }, 'hard link': { link: 'a' } }
+const kinds = {
+  file: { content: 'x' }, directory: { type: 2 }, symlink: { target: '../outside' }, 'hard link': { link: 'a' },
+}
 for (const [first, one] of Object.entries(kinds)) {
   for (const [second, other] of Object.entries(kinds)) {
     await demandRefusal(t, `${first}, then ${second}`, {
@@ -14,7 +16,7 @@ for (const [first, one] of Object.entries(kinds)) {
 }
 
 await demandRefusal(t, 'apart', {
-  bytes: write([{ path: 'a', content: '1' }, { path: 'b', content: '' }, { path: 'a', content: '2' }], { sort: false }).bytes,
+  bytes: write(['a', 'b', 'a'].map(path => ({ path, content: path })), { sort: false }).bytes,
   codes: ['ERR_WARP_ENTRY_ORDER'],
 })
 await demandRefusal(t, 'root after all else', {

@@ -7,8 +7,8 @@ import { demandRefusal } from './support/refusal.ts'
 import { makeSandbox, pathsBeneath, surroundings, tryExtract, type From } from './support/sandbox.ts'
 
 for (const [what, more] of Object.entries({
-  file: { content: 'x' }, 'empty file': { content: '' }, FIFO: { type: 5 }, device: { device: [1, 3] as [number, number] },
-  'hard link': { link: '0' },
+  file: { content: 'x' }, 'empty file': { content: '' }, FIFO: { type: 5 }, 'hard link': { link: '0' },
+  device: { device: [1, 3] as [number, number] },
 })) {
   await demandRefusal(t, what, {
     bytes: write([{ path: '0', content: '0' }, { path: 'a', ...more }, { path: 'a/b/c', content: 'x' }]).bytes,
@@ -18,7 +18,9 @@ for (const [what, more] of Object.entries({
 
 // Each about fills a quarter of a page, so that the file is the last of the first page.
 const { xattrs } = large('4')
-const apart = write([...['1', '2', '3'].map(large), { path: '4', content: 'x', xattrs }, { path: '4/b', content: 'x' }])
+const apart = write([
+  ...['1', '2', '3'].map(large), { path: '4', content: 'x', xattrs }, { path: '4/b', content: 'x' },
+])
 t.equal(pagesOf(apart), 2)
 await demandRefusal(t, 'file at the end of a page, what lies beneath on the next', {
   bytes: apart.bytes,
@@ -26,7 +28,8 @@ await demandRefusal(t, 'file at the end of a page, what lies beneath on the next
 })
 
 const { bytes } = write([
-  { path: 'a', mode: 0o777 }, { path: 'a/b', content: 'x' }, { path: 'c', content: 'file' }, { path: 'd', content: 'well' },
+  { path: 'a', mode: 0o777 }, { path: 'a/b', content: 'x' }, { path: 'c', content: 'file' },
+  { path: 'd', content: 'well' },
 ])
 
 for (const from of ['file', 'stream'] as From[]) {

@@ -18,7 +18,8 @@ await refuse('entry 2^32', [{ path: 'a', content: 'a' }, { path: 'b', link: 2 **
 await refuse('a directory', [{ path: 'a', type: 2 }, { path: 'b', link: 0 }])
 await refuse('the root', [{ path: '', type: 2 }, { path: 'b', link: 0 }])
 await refuse('a hard link', [{ path: 'a', content: 'a' }, { path: 'b', link: 0 }, { path: 'c', link: 1 }])
-await refuse('a directory of an earlier page', [...['1', '2', '3', '4'].map(large), { path: '5', link: 0 }], ['1', '2', '3', '4'])
+const names = ['1', '2', '3', '4']
+await refuse('a directory of an earlier page', [...names.map(large), { path: '5', link: 0 }], names)
 
 await demandRefusal(t, 'two links, each the other', {
   bytes: broken([{ path: 'a', link: 0 }, { path: 'b', link: 0 }], {

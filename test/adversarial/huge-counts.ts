@@ -57,7 +57,9 @@ for (const [kind, name] of [[2, 'page'], [4, 'footer']] as const) {
 }
 
 await demandRefusal(t, 'lengths of a frame', {
-  bytes: broken(entries, { block: value => void (value.kind === 1 && Object.assign(value, { plainLength: 2 ** 24, storedLength: 2 ** 24 })) }),
+  bytes: broken(entries, {
+    block: value => void (value.kind === 1 && Object.assign(value, { plainLength: 2 ** 24, storedLength: 2 ** 24 })),
+  }),
   codes: ['ERR_WARP_CHUNK_DAMAGED', 'ERR_WARP_MALFORMED', 'ERR_WARP_TRUNCATED'],
   // A descent from the top does not come by the frame.
   listCodes: null,

@@ -7,9 +7,10 @@ import type { ErrorCode } from '../../src/index.ts'
 
 const entries = [{ path: 'a', content: 'a' }]
 const identities = [identityFromSeed(SEED)]
-const refuse = (name: string, slot: Hook, codes: ErrorCode[], hooks: Record<string, Hook> = {}) => demandRefusal(t, name, {
-  bytes: broken(entries, { slot, ...hooks }, { passphrase: 'p' }), codes, keys: { passphrase: 'p' }, brief: true,
-})
+const refuse = (name: string, slot: Hook, codes: ErrorCode[], hooks: Record<string, Hook> = {}) =>
+  demandRefusal(t, name, {
+    bytes: broken(entries, { slot, ...hooks }, { passphrase: 'p' }), codes, keys: { passphrase: 'p' }, brief: true,
+  })
 
 await refuse('17 iterations', slot => void slot.set(u(4, 17), 4), ['ERR_WARP_LIMIT'])
 await refuse('2^32 - 1 iterations', slot => void slot.set(u(4, 2 ** 32 - 1), 4), ['ERR_WARP_LIMIT'])

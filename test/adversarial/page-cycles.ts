@@ -35,7 +35,8 @@ for (const [name, offset] of Object.entries(places)) {
 }
 await refuse('the same child for ever', { index: value => void (value.children = Array(128).fill(value.children[0])) })
 await refuse('the same child under other names', {
-  index: value => void (value.children = value.children.map((child: object, i: number) => ({ ...value.children[0], firstPath: Buffer.from(`${i + 1}`) }))),
+  index: value => void (value.children =
+    Array.from(value.children, (_, i) => ({ ...value.children[0], firstPath: Buffer.from(`${i + 1}`) }))),
 })
 await refuse('no children', { index: value => void (value.children = []) })
 await refuse('one child of three', { index: value => void (value.children = value.children.slice(0, 1)) })
@@ -57,7 +58,10 @@ await demandRefusal(t, 'index pages that nothing needs', {
 const inner = write(entries)
 await demandRefusal(t, 'pages inside a frame', {
   bytes: broken([{ path: 'a', content: [{ data: inner.bytes.subarray(256) }] }], {
-    footer: value => void Object.assign(value, { topOffset: 256 + 64 + index.offset - 256, topLevel: 1, pages: 3, entries: names.length, chunkRefs: 0, logicalBytes: 0 }),
+    // Right after the header of the frame's block, as after the header of the archive.
+    footer: value => void Object.assign(value, {
+      topOffset: index.offset + 64, topLevel: 1, pages: 3, entries: names.length, chunkRefs: 0, logicalBytes: 0,
+    }),
   }, { average: 2 ** 22 }),
   codes: [...codes], restored: ['a'],
 })

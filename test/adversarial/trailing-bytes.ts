@@ -5,7 +5,8 @@ import { demandRefusal } from './support/refusal.ts'
 
 const { bytes } = write([{ path: 'a', content: 'a' }])
 for (const [name, more] of Object.entries({
-  'one byte': Buffer.alloc(1), 'a sector of zeros': Buffer.alloc(512), 'another footer': bytes.subarray(-312), 'another archive': bytes,
+  'one byte': Buffer.alloc(1), 'a sector of zeros': Buffer.alloc(512),
+  'another footer': bytes.subarray(-312), 'another archive': bytes,
 })) {
   await demandRefusal(t, name, {
     bytes: Buffer.concat([bytes, more]),

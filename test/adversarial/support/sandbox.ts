@@ -6,7 +6,6 @@ import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import type { Test } from 'tap'
 import { WarpError } from '../../../src/base/errors.ts'
 import { extract, list, recover, verify } from '../../../src/index.ts'
@@ -103,8 +102,7 @@ async function outcomeOf(act: (outcome: Outcome) => Promise<void>): Promise<Outc
     if (problem && outcome.class === 'ok') outcome.class = 'incomplete'
   } catch (error) {
     // Anything else is a fault of the library, and fails the test with its stack.
-    if (!(error instanceof WarpError)) throw error
-    if (error.class === 'internal') throw error.cause ?? error
+    if (!(error instanceof WarpError) || error.class === 'internal') throw error
     fail(outcome, error)
   }
   return outcome
