@@ -22,11 +22,11 @@ export const partExtents = 31_776
 const byteChunk = Buffer.from('x')
 export const partsOf = count => [{path: 'f', content: Array.from({length: count}, () => ({data: byteChunk}))}]
 
-export const small = (hooks, options = {}) =>
-  writeArchive([{path: 'a', content: noise(6000)}, {path: 'b', content: noise(6000, 'b')}],
-    {average, hook: on(hooks), ...options}).bytes
+// Small enough for archives that are kept as vectors: two files of one chunk each, metadata compressed.
+const twoFiles = () => [{path: 'a', content: noise(300)}, {path: 'b', content: noise(300, 'b')}]
 export const of = (entries, hooks = {}, options = {}) =>
-  writeArchive(entries, {average, hook: on(hooks), ...options}).bytes
+  writeArchive(entries, {average, metaCodec: 2, hook: on(hooks), ...options}).bytes
+export const small = (hooks, options = {}) => of(twoFiles(), hooks, options)
 
 export const set = (offset, bytes) => value => void value.set(bytes, offset)
 export const header = (offset, bytes, options = {}) =>
@@ -78,11 +78,10 @@ export const record = (fields, entries = [{path: 'a', content: 'a'}], number = 0
 export const content = (change, options = {}) =>
   small({'content bytes': value => change(value)}, options)
 export const location = (change, entries, options = {}) =>
-  of(entries ?? [{path: 'a', content: noise(6000)}, {path: 'b', content: noise(6000, 'b')}],
-    {location: change}, options)
+  of(entries ?? twoFiles(), {location: change}, options)
 export const pieces = (...content) => of([{path: 'a', content}])
-export const child = (change, entries = twoPages()) => of(entries, {child: change}, {metaCodec: 2})
-export const index = change => of(twoPages(), {index: change}, {metaCodec: 2})
+export const child = (change, entries = twoPages()) => of(entries, {child: change})
+export const index = change => of(twoPages(), {index: change})
 export const footer = change => small({footer: change})
 export const footerBytes = (offset, bytes, options = {}) =>
   small({'footer bytes': set(offset, bytes)}, options)
@@ -114,3 +113,5 @@ export const flip = (bytes, at) => {
 }
 export const lowOrderPoint = Buffer.alloc(32)
 export const chunkOf = length => ({data: noise(length)})
+/** A chunk that compresses to little. */
+export const zerosOf = length => ({data: Buffer.alloc(length)})
