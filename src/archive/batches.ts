@@ -109,8 +109,8 @@ export class Batcher {
   }
 
   /** Closes what is still open, after a failure or at the end. */
-  async close(): Promise<void> {
-    for (const file of this.#open.splice(0)) await file.close()
+  close(): void {
+    for (const file of this.#open.splice(0)) file.close()
   }
 
   #push(entry: { path: string; inode: string | null }): Item {

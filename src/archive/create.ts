@@ -156,7 +156,7 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
     throw new WarpError(reason.code, reason.message, { ...reason, hint, cause: reason.cause })
   } finally {
     stop.dispose()
-    await batcher.close()
+    batcher.close()
     archive.sealing.sealingKey?.fill(0)
     archive.chunkIdKey?.fill(0)
   }

@@ -10,7 +10,7 @@ import { comparePaths, displayPath } from '../format/path.ts'
 import type { Extent } from '../format/entry.ts'
 import { BytesComparer } from './compare-bytes.ts'
 import { toBytes } from './inputs.ts'
-import { Archive, open } from './open.ts'
+import { open, type Archive } from './open.ts'
 import { readFully } from './load-task.ts'
 import { metadataOf, simpleRecordOf, xattrsOf } from './records.ts'
 import { statFd } from './os/stat.ts'
@@ -221,7 +221,6 @@ const EMPTY = {
   mtimeSeconds: 0, mtimeNanoseconds: 0, xattrs: [],
 }
 
-// eslint-disable-next-line @typescript-eslint/require-await -- a side's bytes come asynchronously in general
 async function* readFile(source: string): AsyncGenerator<Uint8Array> {
   const fd = fs.openSync(toBytes(source), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK)
   try {

@@ -12,7 +12,8 @@ import { Archive, readEnd } from './open.ts'
 import { applyMetadata, defaultSameOwner } from './os/metadata.ts'
 import { TargetTree } from './os/target-tree.ts'
 import { poolForSource } from './pool.ts'
-import { Restorer, type Place } from './restorer.ts'
+import { Restorer } from './restorer.ts'
+import type { Place } from './target-directories.ts'
 import { writeFully } from './restore-task.ts'
 import { Scan } from './scan.ts'
 import { Selection } from './select.ts'
@@ -150,6 +151,13 @@ async function restoreContent(
   } finally {
     fs.closeSync(fd)
   }
-  return restorer.put(place, (name) => tree.renameAt(handle, temporary, handle, name, { replace: false }))
+  return restorer.put(place, (name) => {
+    try {
+      tree.renameAt(handle, temporary, handle, name, { replace: false })
+    } catch (error) {
+      tree.removeAt(handle, temporary)
+      throw error
+    }
+  })
 }
 

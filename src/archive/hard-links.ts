@@ -1,10 +1,10 @@
 /** Hard links, made after the files that they are other names of: by entry number, never by path alone. */
 import { WarpError } from '../base/errors.ts'
-import { displayPath } from '../format/path.ts'
+import { displayPath, splitPath } from '../format/path.ts'
 import { codeOf } from './os/os-error.ts'
 import { describeProblem } from './problems.ts'
-import type { Place, Restorer } from './restorer.ts'
-import { splitPath } from './restorer.ts'
+import type { TargetTree } from './os/target-tree.ts'
+import type { Place, TargetDirectories } from './target-directories.ts'
 import type { Entry } from './types.ts'
 
 interface Link extends Place {
@@ -13,6 +13,16 @@ interface Link extends Place {
 
 /** Links that are remembered before they are made. */
 const MAX_WAITING = 4096
+
+/** What links need of whoever restores everything else. */
+interface Restorer {
+  readonly options: { tree: TargetTree; stripComponents: number; pathOf: (number: number) => Promise<Uint8Array> }
+  readonly directories: TargetDirectories
+  put(place: Place, make: (name: Buffer) => void): boolean
+  succeed(place: Place, entry: Entry): void
+  fail(path: Uint8Array, kind: 'damaged' | 'unrestored', message: string): void
+  finish(): Promise<void>
+}
 
 export class HardLinks {
   readonly #restorer: Restorer

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream'
 import { lookaheadBytes } from '../codec/chunker.ts'
 import { WINDOW } from '../codec/buzhash.ts'
 import type { Hint, Metadata } from '../format/entry.ts'
+import { ByteStream } from './byte-stream.ts'
 import { toBytes } from './inputs.ts'
 import { sameVersion, statFd, type FileStat } from './os/stat.ts'
 import { hintOf, metadataOf, xattrsOf } from './records.ts'
@@ -54,7 +55,7 @@ export class LargeFile {
 export class StreamFile {
   readonly metadata: Metadata
   readonly hint = null
-  readonly #chunks: AsyncIterator<Uint8Array>
+  readonly #stream: ByteStream
   readonly #lookahead: number
   /** Bytes that were taken from the stream and belong to the next segment, or to its warm-up. */
   #carry: Uint8Array = new Uint8Array(0)
@@ -63,7 +64,7 @@ export class StreamFile {
   fileOffset = 0
 
   constructor(stream: Readable | AsyncIterable<Uint8Array>, metadata: Metadata, average: number) {
-    this.#chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
+    this.#stream = new ByteStream(stream)
     this.metadata = metadata
     this.#lookahead = lookaheadBytes(average)
   }
@@ -84,9 +85,9 @@ export class StreamFile {
     }
     let rest = take(this.#carry)
     while (filled < room && !this.#ended) {
-      const { done, value } = await this.#chunks.next()
-      if (done) this.#ended = true
-      else rest = take(value)
+      const piece = await this.#stream.next()
+      if (piece) rest = take(piece)
+      else this.#ended = true
     }
     const atEnd = this.#ended && rest.length === 0
     const length = atEnd && filled <= capacity ? filled : capacity
@@ -97,7 +98,7 @@ export class StreamFile {
     return { length, lookahead: after.length, atEnd }
   }
 
-  async close(): Promise<void> {
-    await this.#chunks.return?.()
+  close(): void {
+    this.#stream.close()
   }
 }

@@ -1,14 +1,11 @@
 /** An archive file open for random access: everything that is read is verified on the way from the root. */
 import { WarpError } from '../base/errors.ts'
-import { BLOCK_HEADER_BYTES, FOOTER_BLOCK_BYTES, maxChunkBytes } from '../base/limits.ts'
+import { BLOCK_HEADER_BYTES, FOOTER_BLOCK_BYTES } from '../base/limits.ts'
 import { hash, keyedHash } from '../codec/blake3.ts'
-import { indexDigest, locationDigest, pageDigest } from '../codec/merkle.ts'
-import { blockBytes, openBlock, readBlockHeaderOf } from '../engine/block.ts'
+import { openBlock, readBlockHeaderOf } from '../engine/block.ts'
 import type { Extent } from '../format/entry.ts'
 import { KIND } from '../format/block.ts'
 import { readFooter } from '../format/footer.ts'
-import { readIndexPage, type IndexChild } from '../format/index-page.ts'
-import { readPage } from '../format/page.ts'
 import { comparePaths, displayPath } from '../format/path.ts'
 import { EntryAssembler, type Assembled } from './assemble.ts'
 import { checkFooter, type CheckedFooter } from './footer-check.ts'
@@ -16,6 +13,7 @@ import { readFrame } from './frame-reader.ts'
 import { gatherInfo } from './info.ts'
 import { PageSequence } from './page-sequence.ts'
 import { archivePath, isSameOrBeneath, Selection } from './select.ts'
+import { atOrBeneath, EVERYTHING, TreeReader, type Range } from './tree-reader.ts'
 import { FileSource, type ArchiveSource } from './source.ts'
 import type { ScannedPage } from './scan.ts'
 import type { ArchiveInfo, Entry, Keys, SelectOptions, Watch } from './types.ts'
@@ -58,21 +56,6 @@ export async function readEnd(source: FileSource, unlocked: Unlocked): Promise<C
   return checkFooter(footer, unlocked.header)
 }
 
-/** The nodes to visit: from the last one that begins at or before `from`, while `goOn`. */
-interface Range {
-  from: { path: Uint8Array; offset: number } | null
-  /** Whether a node that begins with this path is still wanted. */
-  goOn: (firstPath: Uint8Array) => boolean
-}
-
-const EVERYTHING: Range = { from: null, goOn: () => true }
-
-interface Node extends Omit<IndexChild, 'firstPath' | 'firstOffset' | 'entries'> {
-  /** Null for the top, which has no parent that says. */
-  first: { path: Uint8Array; offset: number } | null
-  entries: number
-}
-
 /** A piece of a file's content. */
 export interface ContentRange {
   /** First byte; default 0. */
@@ -85,11 +68,13 @@ export class Archive {
   readonly unlocked: Unlocked
   readonly footer: CheckedFooter
   readonly #source: ArchiveSource
+  readonly #tree: TreeReader
 
   constructor(source: ArchiveSource, unlocked: Unlocked, footer: CheckedFooter) {
     this.#source = source
     this.unlocked = unlocked
     this.footer = footer
+    this.#tree = new TreeReader(source, unlocked, footer)
   }
 
   /** 32 bytes: the digest that names the logical tree. */
@@ -139,8 +124,16 @@ export class Archive {
   /** @throws {WarpError} ERR_WARP_NOT_FOUND: a path in `select.paths` leads to nothing */
   async *entries(select: SelectOptions = {}): AsyncGenerator<Entry> {
     const selection = new Selection(select)
-    for await (const { entry } of this.assembled(selection)) if (entry) yield entry
+    for await (const { entry } of this.assembled(selection)) {
+      if (entry) yield entry.link === undefined ? entry : this.#linked(entry, await this.entryAt(entry.link))
+    }
     selection.demandAll()
+  }
+
+  /** A hard link with the metadata that it shares with `target`. */
+  #linked(entry: Entry, target: Entry): Entry {
+    const { number, path, type, link } = entry
+    return { ...target, number, path, type, link, size: 0, linkPath: target.path }
   }
 
   /** The entry at `path`; null if there is none. */
@@ -157,9 +150,9 @@ export class Archive {
 
   /** Entry number `number`. */
   async entryAt(number: number): Promise<Entry> {
-    for await (const { page, firstEntry, firstOffset } of this.#pages(this.#top(), 0, EVERYTHING, number)) {
-      for (const { entry } of new EntryAssembler().page(page, firstEntry, firstOffset)) if (entry?.number === number) return entry
-      break
+    const found = await this.#tree.pageOf(number)
+    if (found) {
+      for (const { entry } of new EntryAssembler().page(found.page, found.firstEntry, found.firstOffset)) if (entry?.number === number) return entry
     }
     throw new WarpError('ERR_WARP_MALFORMED', `there is no entry ${number}`)
   }
@@ -216,7 +209,7 @@ export class Archive {
   async *#between(range: Range, onPage?: (page: ScannedPage) => void): AsyncGenerator<Assembled> {
     const assembler = new EntryAssembler()
     const sequence = new PageSequence(range === EVERYTHING)
-    for await (const scanned of this.#pages(this.#top(), 0, range)) {
+    for await (const scanned of this.#tree.pages(range)) {
       sequence.next(scanned)
       onPage?.(scanned)
       yield* assembler.page(scanned.page, scanned.firstEntry, scanned.firstOffset)
@@ -251,85 +244,6 @@ export class Archive {
       yield bytes.subarray(first - start, last - start)
     }
   }
-
-  #top(): Node | null {
-    const { topOffset, topDigest, topLocationDigest, pages, entries } = this.footer
-    if (pages === 0) return null
-    return { offset: topOffset, digest: topDigest, locationDigest: topLocationDigest, first: null, entries }
-  }
-
-  /** @param only if given, only the page with that entry */
-  async *#pages(
-    node: Node | null, firstEntry: number, range: Range, only?: number, level = this.footer.topLevel,
-  ): AsyncGenerator<ScannedPage> {
-    if (!node) return
-    if (level === 0) {
-      yield await this.#readPage(node, firstEntry)
-      return
-    }
-    const children = await this.#readIndex(node, level)
-    const start = range.from ? lastAtOrBefore(children, range.from) : 0
-    for (let i = 0; i < children.length; firstEntry += children[i++]!.entries) {
-      const child = children[i]!
-      if (i < start) continue
-      if (i > start && !range.goOn(child.firstPath)) return
-      if (only !== undefined && (only < firstEntry || only >= firstEntry + child.entries)) continue
-      const first = { path: child.firstPath, offset: child.firstOffset }
-      yield* this.#pages({ ...child, first }, firstEntry, range, only, level - 1)
-    }
-  }
-
-  async #readPage(node: Node, firstEntry: number): Promise<ScannedPage> {
-    const plain = await this.#readBlock(node.offset, KIND.page)
-    const page = readPage(plain, { maxChunk: maxChunkBytes(this.unlocked.header.average) })
-    expect(node, pageDigest(page.content), locationDigest(page.location), page.entries, page.records[0]!.path)
-    return { page, firstEntry, offset: node.offset, firstOffset: node.first?.offset ?? 0 }
-  }
-
-  async #readIndex(node: Node, level: number): Promise<IndexChild[]> {
-    const index = readIndexPage(await this.#readBlock(node.offset, KIND.indexPage))
-    const entries = index.children.reduce((sum, child) => sum + child.entries, 0)
-    const [first] = index.children
-    if (index.level !== level || (node.first && node.first.offset !== first!.firstOffset)) throw mismatch(node.offset)
-    expect(node, indexDigest(index.content), locationDigest(index.location), entries, first!.firstPath)
-    return index.children
-  }
-
-  async #readBlock(offset: number, kind: number): Promise<Uint8Array> {
-    const head = await this.#source.read(offset, BLOCK_HEADER_BYTES)
-    if (head.length < BLOCK_HEADER_BYTES) throw new WarpError('ERR_WARP_MALFORMED', 'the index leads out of the archive', { offset })
-    const header = readBlockHeaderOf(this.unlocked.sealing, head, offset, { kind })
-    const bytes = await this.#source.read(offset, blockBytes(header))
-    if (bytes.length < blockBytes(header)) throw new WarpError('ERR_WARP_TRUNCATED', 'the archive ends inside a block', { offset })
-    return openBlock(this.unlocked.sealing, header, bytes, offset)
-  }
-}
-
-function atOrBeneath(path: Uint8Array): Range {
-  return { from: { path, offset: 0 }, goOn: (firstPath) => isSameOrBeneath(firstPath, path) || comparePaths(firstPath, path) < 0 }
-}
-
-/** Number of the last child that begins at or before a place; 0 if all begin after it. */
-function lastAtOrBefore(children: IndexChild[], { path, offset }: { path: Uint8Array; offset: number }): number {
-  let found = 0
-  children.forEach((child, i) => {
-    const order = comparePaths(child.firstPath, path)
-    if (order < 0 || (order === 0 && child.firstOffset <= offset)) found = i
-  })
-  return found
-}
-
-function expect(node: Node, digest: Uint8Array, location: Uint8Array, entries: number, firstPath: Uint8Array): void {
-  const matches =
-    Buffer.compare(digest, node.digest) === 0 &&
-    Buffer.compare(location, node.locationDigest) === 0 &&
-    entries === node.entries &&
-    (!node.first || comparePaths(firstPath, node.first.path) === 0)
-  if (!matches) throw mismatch(node.offset)
-}
-
-function mismatch(offset: number): WarpError {
-  return new WarpError('ERR_WARP_DIGEST_MISMATCH', 'a page is not the one that the index names', { offset })
 }
 
 const ZEROS = new Uint8Array(256 * 1024)

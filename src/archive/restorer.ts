@@ -6,7 +6,7 @@ import fs from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { WarpError } from '../base/errors.ts'
 import type { Pool } from '../engine/pool.ts'
-import { displayPath } from '../format/path.ts'
+import { displayPath, splitPath } from '../format/path.ts'
 import type { Assembled } from './assemble.ts'
 import { FrameJobs, packIds, type FrameJob } from './frame-jobs.ts'
 import { HardLinks } from './hard-links.ts'
@@ -17,16 +17,9 @@ import type { TargetTree } from './os/target-tree.ts'
 import { describeProblem } from './problems.ts'
 import { isFatal, FIELD, FILE_FIELDS, type OwnerOptions, type RestoreReply, type RestoreRequest } from './restore-task.ts'
 import { outputError } from './sink.ts'
-import { TargetDirectories, type TargetDirectory } from './target-directories.ts'
+import { TargetDirectories, type Place, type TargetDirectory } from './target-directories.ts'
 import type { Entry, Problem } from './types.ts'
 import type { Unlocked } from './unlock.ts'
-
-/** Where an entry goes. */
-export interface Place {
-  directory: TargetDirectory
-  name: Buffer
-  path: Uint8Array
-}
 
 /** A regular file that lies in one frame. */
 interface SmallFile extends Place {
@@ -458,10 +451,6 @@ const DAMAGED = 'damaged in the archive: not restored'
 
 function pathOfWant(want: Want): Uint8Array {
   return 'small' in want ? want.small.path : want.large.path
-}
-
-export function splitPath(path: Uint8Array): Buffer[] {
-  return path.length === 0 ? [] : Buffer.from(path).toString('latin1').split('/').map((name) => Buffer.from(name, 'latin1'))
 }
 
 function packFiles(files: SmallFile[]): RestoreRequest['files'] {

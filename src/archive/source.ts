@@ -8,6 +8,7 @@ import path from 'node:path'
 import { randomBytes } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { WarpError } from '../base/errors.ts'
+import { ByteStream } from './byte-stream.ts'
 import { readFully } from './load-task.ts'
 import { outputError } from './sink.ts'
 
@@ -60,13 +61,13 @@ export class FileSource implements ArchiveSource {
 export class SpoolSource implements ArchiveSource {
   readonly fd: number
   length: number | null = null
-  readonly #chunks: AsyncIterator<Uint8Array>
+  readonly #stream: ByteStream
   /** Bytes that came and stand in the spool. */
   #arrived = 0
 
   /** @param tempDir directory of the spool file, which has no name */
   constructor(stream: Readable, tempDir: string = os.tmpdir()) {
-    this.#chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
+    this.#stream = new ByteStream(stream)
     const name = path.join(tempDir, `warp-spool-${randomBytes(8).toString('hex')}`)
     try {
       this.fd = fs.openSync(name, 'wx+', 0o600)
@@ -84,16 +85,16 @@ export class SpoolSource implements ArchiveSource {
 
   async reach(offset: number): Promise<boolean> {
     while (this.#arrived < offset && this.length === null) {
-      const { done, value } = await this.#chunks.next()
-      if (done) this.length = this.#arrived
-      else this.#append(value)
+      const piece = await this.#stream.next()
+      if (piece) this.#append(piece)
+      else this.length = this.#arrived
     }
     return this.#arrived >= offset
   }
 
   close(): void {
     fs.closeSync(this.fd)
-    void this.#chunks.return?.()
+    this.#stream.close()
   }
 
   #append(bytes: Uint8Array): void {
@@ -117,13 +118,13 @@ export function openSource(source: string | { stream: Readable }, tempDir?: stri
 export class PassingSource implements ArchiveSource {
   readonly fd = -1
   length: number | null = null
-  readonly #chunks: AsyncIterator<Uint8Array>
+  readonly #stream: ByteStream
   #held: Buffer[] = []
   #heldFrom = 0
   #arrived = 0
 
   constructor(stream: Readable) {
-    this.#chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
+    this.#stream = new ByteStream(stream)
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
@@ -140,20 +141,20 @@ export class PassingSource implements ArchiveSource {
   }
 
   close(): void {
-    void this.#chunks.return?.()
+    this.#stream.close()
   }
 
   /** Takes what comes until `offset` is there; drops what lies before `from`. */
   async #arrive(offset: number, from: number): Promise<void> {
     this.#drop(from)
     while (this.#arrived < offset && this.length === null) {
-      const { done, value } = await this.#chunks.next()
-      if (done) {
+      const piece = await this.#stream.next()
+      if (!piece) {
         this.length = this.#arrived
         return
       }
-      this.#held.push(Buffer.from(value.buffer, value.byteOffset, value.length))
-      this.#arrived += value.length
+      this.#held.push(Buffer.from(piece.buffer, piece.byteOffset, piece.length))
+      this.#arrived += piece.length
       this.#drop(from)
     }
   }

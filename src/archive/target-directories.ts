@@ -32,6 +32,13 @@ export class TargetDirectory {
   }
 }
 
+/** Where an entry goes. */
+export interface Place {
+  directory: TargetDirectory
+  name: Buffer
+  path: Uint8Array
+}
+
 export interface DirectoriesOptions {
   tree: TargetTree
   /** Path of the directory that all others are made in. */

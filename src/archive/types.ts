@@ -131,9 +131,12 @@ export interface Entry {
   xattrs: { name: Uint8Array; value: Uint8Array }[]
   /** Symlinks only. */
   target?: Uint8Array
-  /** Hard links only: number of the entry that it is another name of; metadata is that entry's. */
+  /**
+   * Hard links only: number of the entry that it is another name of. Read from a file, the metadata is
+   * that entry's; in a stream, empty.
+   */
   link?: number
-  /** Hard links only: path of that entry where it is known. */
+  /** Hard links only: path of that entry; not known in a stream. */
   linkPath?: Uint8Array
   /** Devices only. */
   major?: number

@@ -138,3 +138,8 @@ function isControl(code: number): boolean {
     || (code >= 0x2028 && code <= 0x202e)
     || (code >= 0x2066 && code <= 0x2069)
 }
+
+/** The components of a path; none for the root. */
+export function splitPath(path: Uint8Array): Buffer[] {
+  return path.length === 0 ? [] : Buffer.from(path).toString('latin1').split('/').map((name) => Buffer.from(name, 'latin1'))
+}

@@ -83,7 +83,7 @@ t.test('a recipient slot', async (t) => {
 })
 
 t.test('the ephemeral secret is gone after use', async (t) => {
-  let secret = new Uint8Array(0)
+  let secret: Uint8Array = new Uint8Array(0)
   const recipient = x25519Public(xorshift(4, 32))
   wrapForRecipient({ archiveKey, archiveId, recipient, random: (n) => secret = xorshift(5, n) })
   t.same(secret, new Uint8Array(32))
