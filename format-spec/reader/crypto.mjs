@@ -5,7 +5,7 @@ import {chacha20poly1305} from '@noble/ciphers/chacha.js'
 import {bech32} from '@scure/base'
 import nacl from 'tweetnacl'
 import {equalBytes, isZero} from './bytes.mjs'
-import {damaged, keyError, malformed} from './errors.mjs'
+import {damaged, keyError} from './errors.mjs'
 
 const ascii = text => Buffer.from(text, 'latin1')
 
@@ -35,7 +35,7 @@ const passphraseKey = (slot, passphrase) => derive('warp-archive 1 passphrase sl
 function recipientKey(slot, seed) {
   const secret = derive('warp-identity 1 x25519', seed)
   const shared = nacl.scalarMult(secret, Uint8Array.from(slot.share))
-  if (isZero(shared)) throw malformed('a key slot holds a public key of low order')
+  if (isZero(shared)) return null
   return derive('warp-archive 1 recipient slot', shared, slot.share, nacl.scalarMult.base(secret))
 }
 
@@ -45,7 +45,7 @@ function openSlots(header, passphrase, seed) {
     const secret = slot.type === 1 ? passphrase : seed
     if (!secret) continue
     const wrappingKey = slot.type === 1 ? passphraseKey(slot, secret) : recipientKey(slot, secret)
-    const key = openSealed(wrappingKey, new Uint8Array(12), header.archiveId, slot.wrapped)
+    const key = wrappingKey && openSealed(wrappingKey, new Uint8Array(12), header.archiveId, slot.wrapped)
     if (key) return key
   }
   throw keyError(passphrase || seed ? 'no slot opens with this key' : 'the archive is encrypted')

@@ -177,7 +177,7 @@ export class Archive {
     const end = Math.min(file.size, offset + length)
     for await (const assembled of this.#between({ ...atOrBeneath(file.path), from: { path: file.path, offset } })) {
       const order = comparePaths(assembled.path, file.path)
-      if (order > 0 || assembled.fileOffset >= end) return
+      if (order > 0 || (order === 0 && assembled.fileOffset >= end)) return
       if (order === 0) yield* this.#extents(assembled, offset, end)
     }
   }

@@ -38,7 +38,7 @@ export class TreeReader {
   readonly #source: ArchiveSource
   readonly #unlocked: Unlocked
   readonly #footer: CheckedFooter
-  readonly #cache = new Map<number, ScannedPage>()
+  readonly #cache = new Map<number, { node: Node; scanned: ScannedPage }>()
 
   constructor(source: ArchiveSource, unlocked: Unlocked, footer: CheckedFooter) {
     this.#source = source
@@ -90,13 +90,13 @@ export class TreeReader {
 
   async #readPage(node: Node, firstEntry: number): Promise<ScannedPage> {
     const cached = this.#cache.get(node.offset)
-    if (cached) return cached
+    if (cached && cached.scanned.firstEntry === firstEntry && isSameNode(cached.node, node)) return cached.scanned
     const plain = await this.#readBlock(node.offset, KIND.page)
     const page = readPage(plain, { maxChunk: maxChunkBytes(this.#unlocked.header.average) })
     expect(node, pageDigest(page.content), locationDigest(page.location), page.entries, page.records[0]!.path)
     const scanned: ScannedPage = { page, firstEntry, offset: node.offset, firstOffset: node.first?.offset ?? 0 }
     if (this.#cache.size >= CACHED_PAGES) this.#cache.delete(this.#cache.keys().next().value!)
-    this.#cache.set(node.offset, scanned)
+    this.#cache.set(node.offset, { node, scanned })
     return scanned
   }
 
@@ -131,6 +131,14 @@ function lastAtOrBefore(children: IndexChild[], { path, offset }: { path: Uint8A
     if (order < 0 || (order === 0 && child.firstOffset <= offset)) found = i
   })
   return found
+}
+
+/** Whether two parents say the same of a page: then what was held against one holds for the other. */
+function isSameNode(a: Node, b: Node): boolean {
+  return (
+    Buffer.compare(a.digest, b.digest) === 0 && Buffer.compare(a.locationDigest, b.locationDigest) === 0 && a.entries === b.entries &&
+    a.first?.offset === b.first?.offset && (!a.first || !b.first || Buffer.compare(a.first.path, b.first.path) === 0)
+  )
 }
 
 function expect(node: Node, digest: Uint8Array, location: Uint8Array, entries: number, firstPath: Uint8Array): void {

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import t from 'tap'
 import { write } from './support/archives.ts'
-import { makeSandbox, surroundings, tryExtract, tryRecover, type From } from './support/sandbox.ts'
+import { makeSandbox, removeTree, surroundings, tryExtract, tryRecover, type From } from './support/sandbox.ts'
 
 // 4,096 bytes, the limit of a path: 2,047 levels and a file.
 const deepest = 'd/'.repeat(2047) + 'f'
@@ -30,7 +30,7 @@ for (const from of ['file', 'stream'] as From[]) {
     t.strictSame(surroundings(sandbox), around)
     const found = execFileSync('find', [sandbox.target, '-name', 'f', '-size', '4c'], { encoding: 'utf8' })
     t.equal(found.trimEnd().length, sandbox.target.length + 1 + deepest.length)
-    execFileSync('rm', ['-rf', sandbox.target])
+    removeTree(sandbox.target)
   })
 }
 

@@ -231,7 +231,7 @@ t.test('zstd by hand is good', async t => {
 t.test('finds each defect', async t => {
   for (const [name, expected, make, keys] of defects) {
     const bytes = make()
-    t.equal(failureOf(bytes, keys), expected, name)
+    t.equal(failureOf(bytes, keys), expected.split('|')[0], name)
     const atRandom = randomFailureOf(bytes, keys)
     if (!onlyInVerification.has(name)) t.equal(atRandom === 'none', false, `${name}, at random`)
   }

@@ -56,8 +56,18 @@ export function block(kind, fields, options = {}) {
     }
   }, options)
 }
-export const payload = (codec, plainLength, encoded) =>
-  block(1, {codec, plainLength, encoded, storedLength: encoded.length})
+/** Another payload in the first frame, which then states a length of `plainLength`. */
+export function payload(codec, plainLength, encoded) {
+  let change = 0
+  return small({
+    block: value => {
+      if (value.kind !== 1) return
+      change = plainLength - value.plainLength
+      Object.assign(value, {codec, plainLength, encoded, storedLength: encoded.length})
+    },
+    footer: value => void (value.frameBytes += change)
+  })
+}
 
 /** A zstd frame by hand: raw blocks of what is given, then zeros in blocks of one byte each. */
 export function zstdOf(data, length, descriptor = 0xa0, window = []) {

@@ -76,12 +76,15 @@ function normalise(entry) {
   }
 }
 
+/** Entries in the order of §8.1, with everything that was left out. */
+export const inOrder = entries =>
+  Array.from(entries).sort((a, b) => comparePaths(bytesOf(a.path), bytesOf(b.path))).map(normalise)
+
 /** Makes one archive; see the top of this file. */
 export function writeArchive(entries, options = {}) {
   const writer = new Writer(options)
-  const list = options.sort === false
-    ? entries : Array.from(entries).sort((a, b) => comparePaths(bytesOf(a.path), bytesOf(b.path)))
-  for (const entry of list) writer.entry(normalise(entry))
+  if (options.sort === false) for (const entry of entries) writer.entry(normalise(entry))
+  else for (const entry of inOrder(entries)) writer.entry(entry)
   return writer.finish()
 }
 

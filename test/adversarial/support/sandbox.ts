@@ -2,6 +2,7 @@
  * Where hostile archives are read: a directory to restore into, and around it things that must stay as
  * they are. What comes of a verb is told as data, and what stands on the disk as a map.
  */
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
@@ -28,7 +29,7 @@ export interface Sandbox {
 export function makeSandbox(t: Test, { memory = false } = {}): Sandbox {
   const parent = memory && fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir()
   const base = fs.mkdtempSync(join(parent, 'warp-test-'))
-  t.teardown(() => fs.rmSync(base, { recursive: true, force: true }))
+  t.teardown(() => removeTree(base))
   const path = (name: string) => join(base, name)
   const sandbox = {
     base, target: path('target'), outside: path('outside'), archive: path('archive.warp'), temp: path('temp'),
@@ -37,6 +38,11 @@ export function makeSandbox(t: Test, { memory = false } = {}): Sandbox {
   fs.mkdirSync(join(sandbox.outside, 'directory'), { recursive: true })
   fs.writeFileSync(join(sandbox.outside, 'file'), 'untouched')
   return sandbox
+}
+
+/** However deep it is. */
+export function removeTree(path: string): void {
+  execFileSync('rm', ['-rf', '--', path])
 }
 
 /** Beneath `root`, by path (latin1): type, mode, time of change, and content or target. */
