@@ -68,6 +68,8 @@ export class Restorer {
   readonly #jobs: FrameJobs<Want>
   #large: LargeFile | null = null
   readonly #unfinished = new Set<LargeFile>()
+  /** Small files that a task may have begun and none has answered for. */
+  readonly #unsettled = new Set<SmallFile>()
   /** Path of a file of which nothing is to be restored. */
   #skipped: Uint8Array | null = null
   /** Metadata of directories directly in staging, which cannot be moved once they are read-only. */
@@ -110,8 +112,10 @@ export class Restorer {
 
   /** Ends it, complete or not: nothing half-written stays. */
   async close(): Promise<void> {
-    await this.#jobs.drain().catch(() => {})
+    // After a failure a thread may still be writing.
+    await this.#jobs.drain().catch(() => this.options.pool.close())
     for (const file of this.#unfinished) this.#discard(file)
+    for (const file of this.#unsettled) this.#removeUnsettled(file)
     this.links.forget()
     this.directories.close()
     if (this.options.staging) this.#moveOut(this.options.staging)
@@ -169,7 +173,10 @@ export class Restorer {
   async #begin(place: Place, assembled: Assembled): Promise<void> {
     const { entry } = assembled
     if (entry?.type === 'directory') return this.#directory(place, entry)
-    if (entry && !this.#mayReplace(place, entry)) return
+    if (!this.#mayReplace(place, entry)) {
+      if (!entry) this.#skipped = place.path
+      return
+    }
     if (entry?.type === 'hardlink') return this.links.add(place, entry)
     if (entry?.type === 'symlink' || entry?.type === 'fifo' || entry?.type === 'chardev' || entry?.type === 'blockdev') {
       return this.#special(place, entry)
@@ -224,6 +231,7 @@ export class Restorer {
   #smallFile(place: Place, entry: Entry, { extents, frames, offsets }: Assembled): void {
     const small: SmallFile = { ...place, entry, madeAs: this.#nameToMake(place.name) }
     place.directory.pending++
+    this.#unsettled.add(small)
     let chunk = 0
     let fileOffset = 0
     for (const extent of extents) {
@@ -315,6 +323,7 @@ export class Restorer {
     }
     for (const { file, problem } of problems) this.reportMetadata(files[file]!.path, [problem])
     for (const small of files) {
+      this.#unsettled.delete(small)
       if (!lost.has(small) && this.#giveName(small, small.madeAs)) this.succeed(small, small.entry)
       this.directories.done(small.directory)
     }
@@ -333,6 +342,7 @@ export class Restorer {
       return
     }
     const { fd, entry } = large
+    if (!this.#mayReplace(large, entry)) return this.#discard(large)
     try {
       fs.ftruncateSync(fd, entry.size)
     } catch (error) {
@@ -354,8 +364,20 @@ export class Restorer {
     this.directories.done(large.directory)
   }
 
-  /** Whether the entry may take its name, as far as can be told beforehand. */
-  #mayReplace({ directory, name, path }: Place, entry: Entry): boolean {
+  #removeUnsettled({ directory, madeAs }: SmallFile): void {
+    try {
+      this.options.tree.removeAt(directory.handle, madeAs)
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error
+    }
+    this.directories.done(directory)
+  }
+
+  /**
+   * Whether the entry may take its name, as far as can be told beforehand.
+   * @param entry null while its metadata is not known
+   */
+  #mayReplace({ directory, name, path }: Place, entry: Entry | null): boolean {
     const { staging, overwrite, tree } = this.options
     if (staging || overwrite === 'always') return true
     const existing = tree.lstatAt(directory.handle, name)
@@ -364,6 +386,7 @@ export class Restorer {
       this.fail(path, 'unrestored', 'it exists and was kept (see --overwrite)')
       return false
     }
+    if (!entry) return true
     const isNewer =
       entry.mtimeSeconds > existing.mtimeSeconds ||
       (entry.mtimeSeconds === existing.mtimeSeconds && entry.mtimeNanoseconds > existing.mtimeNanoseconds)

@@ -19,10 +19,12 @@ import {
   readlinkSync,
   renameSync,
   rmdirSync,
+  statSync,
   symlinkSync,
   unlinkSync,
 } from 'node:fs'
 import { randomBytes } from 'node:crypto'
+import { dirname } from 'node:path'
 import { DirectoryCache } from './directory-cache.ts'
 import type { DirectoryHandle, DirectoryOptions } from './directory-cache.ts'
 import { ERRNO, libc } from './libc.ts'
@@ -72,7 +74,7 @@ export class TargetTree {
 
   /** Opens `path`, making it and its parents if missing; symlinks in `path` itself are followed. */
   constructor(path: string | Buffer, options: TargetOptions = {}) {
-    mkdirSync(path, { recursive: true })
+    makeWithParents(typeof path === 'string' ? Buffer.from(path) : path)
     this.#cache = new DirectoryCache(
       typeof path === 'string' ? Buffer.from(path) : path,
       options.maxIdleDirectories ?? 128,
@@ -255,6 +257,19 @@ export class TargetTree {
     } finally {
       directory.release()
     }
+  }
+}
+
+/** Node's own recursive mkdir never returns where mkdir says ENOENT of a directory that is there, as in /proc. */
+function makeWithParents(path: Buffer): void {
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST' && statSync(path).isDirectory()) return
+    const parent = Buffer.from(dirname(path.toString('latin1')), 'latin1')
+    if (codeOf(error) !== 'ENOENT' || parent.equals(path)) throw error
+    makeWithParents(parent)
+    mkdirSync(path)
   }
 }
 

@@ -386,3 +386,9 @@ t.test('a directory removed by others is made anew only by a fresh look', async 
     t.throws(() => a.nameAt(name('f')), { code: NOT_A_DIRECTORY })
   }
 })
+
+t.test('a target that cannot be made', { skip: process.platform !== 'linux' && 'no /proc on this system' }, async (t) => {
+  t.throws(() => new TargetTree('/proc/nowhere/at/all'), { code: 'ENOENT' })
+  t.throws(() => new TargetTree(join(t.testdir({ file: '' }), 'file')), { code: 'EEXIST' })
+  t.throws(() => new TargetTree(join(t.testdir({ file: '' }), 'file', 'beneath')), { code: 'ENOTDIR' })
+})
