@@ -62,8 +62,8 @@ export interface BatcherOptions {
 const WHOLE_FILE_BYTES = 8 * MIB
 /** A batch with less room than this takes no part of a large file. */
 const LEAST_SEGMENT_BYTES = 1 * MIB
-/** Entries of a batch, to bound the memory of trees of empty files. */
-const MAX_ITEMS = 32_768
+/** Entries of a batch: some 1 KiB of heap each, so they count beside the bytes of small files. */
+const MAX_ITEMS = 8_192
 
 /** Bytes of a slab for batches with this average chunk size. */
 export function slabBytesFor(average: number): number {

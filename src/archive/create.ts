@@ -8,7 +8,7 @@ import type { Metadata } from '../format/entry.ts'
 import { displayPath } from '../format/path.ts'
 import { Batcher, slabBytesFor, type SourceEntry } from './batches.ts'
 import { resolveInputs } from './inputs.ts'
-import { planMemory } from './memory.ts'
+import { MIN_MEMORY_BYTES, planMemory } from './memory.ts'
 import { libc } from './os/libc.ts'
 import { groupName, userName } from './os/owners.ts'
 import { poolFor } from './pool.ts'
@@ -182,7 +182,7 @@ function checkOptions({ inputs, level = 3, chunkSize, threads = 1, memory, repro
   if (inputs.length === 0) throw new WarpError('ERR_WARP_USAGE', 'there is nothing to archive', { hint: 'name files or directories' })
   if (!Number.isInteger(level) || level < 1 || level > 19) throw new WarpError('ERR_WARP_USAGE', 'the level is a number from 1 to 19')
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024) throw new WarpError('ERR_WARP_USAGE', 'threads is a number from 1 to 1024')
-  if (memory !== undefined && !(memory >= 128 * MIB)) throw new WarpError('ERR_WARP_USAGE', 'memory is at least 128 MiB')
+  if (memory !== undefined && !(memory >= MIN_MEMORY_BYTES)) throw new WarpError('ERR_WARP_USAGE', 'memory is at least 384 MiB')
   if (chunkSize !== undefined && !(chunkSize >= MIN_AVERAGE_BYTES && chunkSize <= MAX_AVERAGE_BYTES && Number.isInteger(Math.log2(chunkSize)))) {
     throw new WarpError('ERR_WARP_USAGE', 'the chunk size is a power of two from 4 KiB to 4 MiB')
   }

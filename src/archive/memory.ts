@@ -3,6 +3,9 @@ import { MIB } from '../base/limits.ts'
 
 export const DEFAULT_MEMORY_BYTES = 512 * MIB
 
+/** Below this, what Node, its threads and one batch take cannot be kept within the budget. */
+export const MIN_MEMORY_BYTES = 384 * MIB
+
 /** Resident size of the process before any work, and of each thread with its compressor; measured. */
 const PROCESS_BYTES = 80 * MIB
 const THREAD_BYTES = 32 * MIB

@@ -45,7 +45,7 @@ export async function unlockDamaged(source: FileSource, keys: Keys): Promise<Unl
   try {
     return await unlock(source, keys)
   } catch (error) {
-    if (!(error instanceof WarpError) || error.code === 'ERR_WARP_NOT_AN_ARCHIVE' || error.class !== 'malformed') throw error
+    if (!(error instanceof WarpError) || error.class !== 'malformed') throw error
     const first = await findBlock(source, HEADER_BYTES, null)
     if (!first) throw error
     const { archiveId } = first.header

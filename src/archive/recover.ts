@@ -49,7 +49,11 @@ export async function recover(options: RecoverOptions): Promise<RecoverResult> {
       },
       average: unlocked.header.average, partial: true, archiveId: undefined, entries: recovery.intact(),
       ready: Promise.resolve(), totals: () => null,
-      report: () => {}, sink, pool, withHints: false,
+      // What went wrong only now, such as a file system that reads otherwise the second time.
+      report: ({ kind, path = '?', message }) => {
+        if (kind === 'unreadable') recovery.lost.push({ path, reason: message })
+      },
+      sink, pool, withHints: false,
     })
     return {
       created: { ...created, problems: recovery.lost.length, durationMs: performance.now() - started },

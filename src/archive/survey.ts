@@ -9,7 +9,7 @@ import { toBytes, type Root } from './inputs.ts'
 import type { Found, Walk } from './walk.ts'
 
 /** Objects that are remembered from the survey; for those of a larger tree it is walked a second time. */
-const MAX_REMEMBERED = 150_000
+const MAX_REMEMBERED = 100_000
 
 /** Objects after which others get a turn. */
 const STRIDE = 256
@@ -25,7 +25,12 @@ export class Survey {
   readonly #walk: Walk
   readonly #roots: Root[]
   readonly #hasher: Hasher | null
-  readonly #remembered: Found[] = []
+  #remembered: Found[] = []
+  /** Objects that were remembered in all. */
+  #count = 0
+  /** Objects that were handed out and let go. */
+  #dropped = 0
+  #last: Found | null = null
   #wake: () => void = () => {}
 
   /** @param identify whether `archiveId` is wanted */
@@ -51,16 +56,29 @@ export class Survey {
 
   /** The walk from its start, as it proceeds. */
   async *found(): AsyncGenerator<Found[]> {
+    if (this.#dropped > 0) {
+      await this.done
+      yield* this.#walkAfter(null)
+      return
+    }
     let taken = 0
-    while (!this.isDone || taken < this.#remembered.length) {
-      if (taken < this.#remembered.length) {
-        const group = this.#remembered.slice(taken, taken + 4 * STRIDE)
-        taken += group.length
-        yield group
-      } else await this.#more()
+    while (!this.isDone || taken < this.#count) {
+      if (taken === this.#count) {
+        await this.#more()
+        continue
+      }
+      const from = taken - this.#dropped
+      const group = this.#remembered.slice(from, from + 4 * STRIDE)
+      taken += group.length
+      // Until all is known, the chunk size may turn out wrong and everything be wanted again.
+      if (this.isDone) {
+        this.#remembered = this.#remembered.slice(taken - this.#dropped)
+        this.#dropped = taken
+      }
+      yield group
     }
     await this.done
-    if (this.entries > taken) yield* this.#walkAfter(toBytes(this.#remembered.at(-1)!.path))
+    if (this.entries > taken) yield* this.#walkAfter(this.#last)
   }
 
   async #run(signal: AbortSignal | undefined): Promise<void> {
@@ -68,7 +86,11 @@ export class Survey {
       for (const found of this.#walk.of(this.#roots)) {
         this.bytes += found.size
         this.#hasher?.update(toBytes(`${found.kind} ${found.size} ${found.mtimeMs} ${found.path}\0`))
-        if (this.#remembered.length < MAX_REMEMBERED) this.#remembered.push(found)
+        if (this.#count < MAX_REMEMBERED) {
+          this.#remembered.push(found)
+          this.#count++
+          this.#last = found
+        }
         if (++this.entries % STRIDE !== 0) continue
         this.#wake()
         await new Promise((resolve) => setImmediate(resolve))
@@ -91,10 +113,11 @@ export class Survey {
     })
   }
 
-  *#walkAfter(last: Uint8Array): Generator<Found[]> {
+  *#walkAfter(last: Found | null): Generator<Found[]> {
+    const lastPath = last && toBytes(last.path)
     let group: Found[] = []
     for (const found of this.#walk.of(this.#roots)) {
-      if (comparePaths(toBytes(found.path), last) <= 0) continue
+      if (lastPath && comparePaths(toBytes(found.path), lastPath) <= 0) continue
       if (group.push(found) < STRIDE) continue
       yield group
       group = []

@@ -54,6 +54,9 @@ interface Job {
   reject: (error: Error) => void
 }
 
+/** Workers make little garbage that lives; by default each would keep up to 48 MiB for it. */
+const YOUNG_GENERATION_MB = 8
+
 /** Tasks posted to a worker ahead of its current one, so that it never waits for a message. */
 const QUEUED_PER_WORKER = 2
 
@@ -87,7 +90,7 @@ export class WorkerPool implements Pool {
   }
 
   #start(entry: URL): void {
-    const worker = new Worker(entry, { stdin: false })
+    const worker = new Worker(entry, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB } })
     const slot = { worker, jobs: new Map<number, Job>() }
     this.#workers.push(slot)
     worker.on('message', (reply: Reply) => {
