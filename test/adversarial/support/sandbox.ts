@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import type { Test } from 'tap'
 import { WarpError } from '../../../src/base/errors.ts'
 import { extract, list, recover, verify } from '../../../src/index.ts'
@@ -21,6 +22,8 @@ export interface Sandbox {
   /** Beside the target: what a hostile archive would like to reach. */
   outside: string
   archive: string
+  /** What streams give, in one piece; default: the archive, in many. */
+  bytes?: Uint8Array
   /** Where streams are spooled. */
   temp: string
 }
@@ -31,7 +34,7 @@ export function makeSandbox(t: Test, { memory = false } = {}): Sandbox {
   const base = fs.mkdtempSync(join(parent, 'warp-test-'))
   t.teardown(() => removeTree(base))
   const path = (name: string) => join(base, name)
-  const sandbox = {
+  const sandbox: Sandbox = {
     base, target: path('target'), outside: path('outside'), archive: path('archive.warp'), temp: path('temp'),
   }
   fs.mkdirSync(sandbox.temp)
@@ -125,13 +128,15 @@ export type From = 'file' | 'stream'
 /** Neither a block nor a header ends where a piece of a stream does. */
 const PIECE_BYTES = 1013
 
-export function sourceOf(archive: string, from: From): Source {
-  return from === 'file' ? archive : { stream: fs.createReadStream(archive, { highWaterMark: PIECE_BYTES }) }
+export function sourceOf({ archive, bytes }: Sandbox, from: From): Source {
+  if (from === 'file') return archive
+  if (bytes) return { stream: Readable.from([bytes]) }
+  return { stream: fs.createReadStream(archive, { highWaterMark: PIECE_BYTES }) }
 }
 
 export function tryVerify(sandbox: Sandbox, from: From, options: Keys & VerifyOptions = {}): Promise<Outcome> {
   return outcomeOf(async outcome => {
-    const result = await verify(sourceOf(sandbox.archive, from), { tempDir: sandbox.temp, ...options })
+    const result = await verify(sourceOf(sandbox, from), { tempDir: sandbox.temp, ...options })
     outcome.root = Buffer.from(result.root).toString('hex')
     if (result.damage.length > 0) fail(outcome, result.damage[0]!.error)
   })
@@ -139,7 +144,7 @@ export function tryVerify(sandbox: Sandbox, from: From, options: Keys & VerifyOp
 
 export function tryList(sandbox: Sandbox, from: From, options: Keys = {}): Promise<Outcome> {
   return outcomeOf(async outcome => {
-    for await (const entry of list(sourceOf(sandbox.archive, from), options)) outcome.entries.push(entry)
+    for await (const entry of list(sourceOf(sandbox, from), options)) outcome.entries.push(entry)
   })
 }
 
@@ -147,7 +152,7 @@ export function tryExtract(sandbox: Sandbox, from: From, options: Partial<Extrac
   return outcomeOf(async outcome => {
     const { target, temp: tempDir } = sandbox
     const onProblem = (problem: Problem) => outcome.problems.push(problem)
-    const result = await extract(sourceOf(sandbox.archive, from), { target, tempDir, onProblem, ...options })
+    const result = await extract(sourceOf(sandbox, from), { target, tempDir, onProblem, ...options })
     outcome.root = Buffer.from(result.root).toString('hex')
   })
 }
