@@ -13,10 +13,11 @@ import { WINDOW } from '../codec/buzhash.ts'
 /** Input of one task: small enough to spread a batch over many threads, large enough to hide messages. */
 const TASK_BYTES = 4 * MIB
 
-/** A piece of the work that `load` gives to one task. */
-interface Piece {
-  segment: number
-  /** Start within the segment, bytes. */
+/** What `load` gives to one task: segments side by side, or a piece of one. */
+interface Group {
+  first: number
+  count: number
+  /** Start within the segment and length, of a piece; of whole segments 0 and Infinity. */
   start: number
   length: number
 }
@@ -42,100 +43,109 @@ export class CpuEngine implements Engine {
   }
 
   async load(slab: SharedArrayBuffer, segments: Segment[]): Promise<Resident> {
-    const groups = groupPieces(segments)
+    const groups = groupSegments(segments)
     const replies = await Promise.all(
       groups.map((group) => this.#pool.run('load', this.#loadRequest(slab, segments, group)) as Promise<LoadReply>),
     )
     return new CpuResident(this.#pool, this.#options, this.#input, this.#output, slab, merge(segments, groups, replies))
   }
 
-  #loadRequest(slab: SharedArrayBuffer, segments: Segment[], group: Piece[]): LoadRequest {
-    const plan = new Float64Array(group.length * PLAN_FIELDS)
-    const pathEnds = new Uint32Array(group.length)
+  #loadRequest(slab: SharedArrayBuffer, segments: Segment[], { first, count, start, length }: Group): LoadRequest {
+    const plan = new Float64Array(count * PLAN_FIELDS)
+    const pathEnds = new Uint32Array(count)
     const paths: Uint8Array[] = []
     let pathsLength = 0
-    group.forEach(({ segment, start, length }, i) => {
-      const { path, fd, fileOffset, slabOffset, final, length: own, lookahead, mtimeMs, ctimeMs } = segments[segment]!
-      if (path) {
-        paths.push(path)
-        pathsLength += path.length
+    for (let i = 0, at = 0; i < count; i++, at += PLAN_FIELDS) {
+      const segment = segments[first + i]!
+      if (segment.path) {
+        paths.push(segment.path)
+        pathsLength += segment.path.length
       }
       pathEnds[i] = pathsLength
-      const at = i * PLAN_FIELDS
-      plan[at + PLAN.slabOffset] = slabOffset + start
-      plan[at + PLAN.fileOffset] = fileOffset + start
-      plan[at + PLAN.length] = length
-      plan[at + PLAN.fd] = fd
-      plan[at + PLAN.warmup] = fileOffset + start > 0 ? WINDOW : 0
-      plan[at + PLAN.final] = final && start + length === own + lookahead ? 1 : 0
-      plan[at + PLAN.mtimeMs] = mtimeMs
-      plan[at + PLAN.ctimeMs] = ctimeMs
-    })
-    return { slab, average: this.#options.average, paths: Buffer.concat(paths), pathEnds, plan }
+      const total = segment.length + segment.lookahead
+      const end = Math.min(start + length, total)
+      plan[at + PLAN.slabOffset] = segment.slabOffset + start
+      plan[at + PLAN.fileOffset] = segment.fileOffset + start
+      plan[at + PLAN.length] = end - start
+      plan[at + PLAN.fd] = segment.fd
+      plan[at + PLAN.warmup] = segment.fileOffset + start > 0 ? WINDOW : 0
+      plan[at + PLAN.final] = segment.final && end === total ? 1 : 0
+      plan[at + PLAN.mtimeMs] = segment.mtimeMs
+      plan[at + PLAN.ctimeMs] = segment.ctimeMs
+    }
+    return { slab, average: this.#options.average, paths: Buffer.concat(paths, pathsLength), pathEnds, plan }
   }
 }
 
-function groupPieces(segments: Segment[]): Piece[][] {
-  const groups: Piece[][] = []
-  let group: Piece[] = []
+function groupSegments(segments: Segment[]): Group[] {
+  const groups: Group[] = []
+  let first = 0
   let groupBytes = 0
-  const close = () => {
-    if (group.length > 0) groups.push(group)
-    group = []
+  const close = (next: number) => {
+    if (next > first) groups.push({ first, count: next - first, start: 0, length: Infinity })
+    first = next
     groupBytes = 0
   }
-  segments.forEach(({ path, length, lookahead }, segment) => {
+  segments.forEach(({ path, length, lookahead }, i) => {
     const total = length + lookahead
     if (path || total <= TASK_BYTES) {
-      group.push({ segment, start: 0, length: total })
       // An empty file costs a message and three system calls too.
       groupBytes += total + 4096
-    } else {
-      close()
-      for (let start = 0; start < total; start += TASK_BYTES) {
-        group.push({ segment, start, length: Math.min(TASK_BYTES, total - start) })
-        close()
-      }
+      if (groupBytes >= TASK_BYTES) close(i + 1)
+      return
     }
-    if (groupBytes >= TASK_BYTES) close()
+    close(i)
+    for (let start = 0; start < total; start += TASK_BYTES) groups.push({ first: i, count: 1, start, length: TASK_BYTES })
+    first = i + 1
   })
-  close()
+  close(segments.length)
   return groups
 }
 
+const NO_CANDIDATES = new Uint32Array(0)
+const NO_RUNS: number[] = []
+
 /** Puts the replies of a segment's pieces together. */
-function merge(segments: Segment[], groups: Piece[][], replies: LoadReply[]): LoadedSegment[] {
+function merge(segments: Segment[], groups: Group[], replies: LoadReply[]): LoadedSegment[] {
   const loaded: LoadedSegment[] = new Array<LoadedSegment>(segments.length)
-  groups.forEach((group, g) => {
+  groups.forEach(({ first, count, start }, g) => {
     const reply = replies[g]!
-    group.forEach(({ segment, start }, index) => {
-      const candidates = reply.candidates.subarray(index > 0 ? reply.candidateEnds[index - 1] : 0, reply.candidateEnds[index])
-      const runs = reply.zeroRuns.subarray(index > 0 ? reply.zeroRunEnds[index - 1] : 0, reply.zeroRunEnds[index])
+    let candidatesFrom = 0
+    let runsFrom = 0
+    for (let index = 0; index < count; index++) {
+      const candidatesTo = reply.candidateEnds[index]!
+      const runsTo = reply.zeroRunEnds[index]!
+      const candidates = candidatesTo > candidatesFrom ? reply.candidates.subarray(candidatesFrom, candidatesTo) : NO_CANDIDATES
+      const zeroRuns = runsTo > runsFrom ? Array.from(reply.zeroRuns.subarray(runsFrom, runsTo)) : NO_RUNS
+      candidatesFrom = candidatesTo
+      runsFrom = runsTo
       const bytesRead = reply.fields[index * LOADED_FIELDS + LOADED.bytesRead]!
       const failure = reply.failures.length > 0 ? (reply.failures.find((failed) => failed.index === index)?.message ?? null) : null
-      const before = loaded[segment]
-      if (!before) {
-        loaded[segment] = { bytesRead, candidates, zeroRuns: Array.from(runs), failure, reply, index }
-        return
-      }
-      before.failure ??= failure
-      // A file that got shorter meanwhile ends where the first piece came up short.
-      if (before.bytesRead === start) before.bytesRead += bytesRead
-      const joined = new Uint32Array(before.candidates.length + candidates.length)
-      joined.set(before.candidates)
-      for (let i = 0; i < candidates.length; i++) joined[before.candidates.length + i] = candidates[i]! + start
-      before.candidates = joined
-      joinRuns(before.zeroRuns, runs)
-    })
+      if (start === 0) loaded[first + index] = { bytesRead, candidates, zeroRuns, failure, reply, index }
+      else append(loaded[first]!, start, bytesRead, candidates, zeroRuns, failure)
+    }
   })
   return loaded
 }
 
-function joinRuns(runs: number[], more: Float64Array): void {
-  for (let i = 0; i < more.length; i += 2) {
-    if (runs.length > 0 && runs[runs.length - 1] === more[i]) runs[runs.length - 1] = more[i + 1]!
-    else runs.push(more[i]!, more[i + 1]!)
-  }
+/** Adds the next piece of a segment to those before. */
+function append(before: LoadedSegment, start: number, bytesRead: number, candidates: Uint32Array, zeroRuns: number[], failure: string | null): void {
+  before.failure ??= failure
+  // A file that got shorter meanwhile ends where the first piece came up short.
+  if (before.bytesRead === start) before.bytesRead += bytesRead
+  const joined = new Uint32Array(before.candidates.length + candidates.length)
+  joined.set(before.candidates)
+  candidates.forEach((candidate, i) => {
+    joined[before.candidates.length + i] = candidate + start
+  })
+  before.candidates = joined
+  before.zeroRuns = joinRuns(before.zeroRuns, zeroRuns)
+}
+
+/** The runs of two pieces side by side: those that touch are one. */
+function joinRuns(runs: number[], more: number[]): number[] {
+  if (runs.length === 0 || runs.at(-1) !== more[0]) return [...runs, ...more]
+  return [...runs.slice(0, -1), ...more.slice(1)]
 }
 
 class CpuResident implements Resident {
