@@ -16,7 +16,7 @@ const MAX_BYTES = 8192 // of one vector: they are kept in the repository
 const MAX_HASHED_BYTES = 2 ** 24 // beyond, a content is a hole that no test should read
 const TYPES = ['part', 'file', 'directory', 'symlink', 'hardlink', 'fifo', 'chardev', 'blockdev']
 
-const identityOf = bytes => bech32.encode('warp-identity', bech32.toWords(bytes), false).toUpperCase()
+export const identityOf = bytes => bech32.encode('warp-identity', bech32.toWords(bytes), false).toUpperCase()
 const otherSeed = Buffer.alloc(32, 0x22)
 const text = length => Buffer.alloc(length, 'All work and no play makes Jack a dull boy. ')
 const line = text(120)
@@ -44,7 +44,7 @@ const hint = {ctime: [-5, 7], inode: 2n ** 64n - 1n, device: 3}
 const files = () => [{path: 'a', content: line}, {path: 'b', content: noise(100)}]
 
 /** [name, about, clause, entries, options?, keys?] */
-const good = [
+export const good = [
   ['empty', 'No entries.', '9.1', () => []],
   ['root', 'Nothing but the root directory.', '8.1', () => [{path: '', mode: 0o700}]],
   ['every-type', 'Every type of entry; hard links to a file, a FIFO and a symlink.', '8.1', everyType],

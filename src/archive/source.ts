@@ -132,7 +132,8 @@ export class PassingSource implements ArchiveSource {
     await this.#arrive(offset + length, offset)
     const held = this.#held.length === 1 ? this.#held[0]! : Buffer.concat(this.#held)
     this.#held = [held]
-    return held.subarray(offset - this.#heldFrom, offset - this.#heldFrom + length)
+    // A copy: blocks are decrypted in place, and what came belongs to whoever made the stream.
+    return Buffer.from(held.subarray(offset - this.#heldFrom, offset - this.#heldFrom + length))
   }
 
   async reach(offset: number): Promise<boolean> {
