@@ -11,7 +11,7 @@ import { setTimesPath } from '../../src/archive/os/times.ts'
 import { makeFifo } from '../../src/archive/os/special.ts'
 import { create, extract, open, verify } from '../../src/index.ts'
 import type { CreateOptions, ExtractOptions, Problem } from '../../src/index.ts'
-import { archiveOf, CHEAP, entriesOf, streamOf, text } from './support/archives.ts'
+import { archiveOf, CHEAP, entriesOf, hex, streamOf, text } from './support/archives.ts'
 import { plantEveryKind } from './support/every-kind.ts'
 import { hasCommand, IS_ROOT, lookAtAll, makeDirectory, MIB, namesIn, NO_LIBC, noise, NOT_ROOT, plant } from './support/trees.ts'
 
@@ -78,8 +78,10 @@ t.test('what the archive says of each kind', { skip: NOT_ROOT || NO_LIBC }, asyn
   t.match(entries.get(''), { type: 'directory', mtimeSeconds: 1136073600, mtimeNanoseconds: 4 })
   t.match(entries.get('null'), { type: 'chardev', major: 1, minor: 3, size: 0 })
   t.match(entries.get('block'), { type: 'blockdev', major: 259, minor: 70_000 })
-  t.match(entries.get('fifo'), { type: 'fifo', uid: 12_345, gid: 54_321, mode: 0o620, user: new Uint8Array(0) })
-  t.match(entries.get('modes/setuid'), { mode: 0o4755, uid: 1, user: Buffer.from('daemon') })
+  t.match(entries.get('fifo'), { type: 'fifo', uid: 12_345, gid: 54_321, mode: 0o620 })
+  t.equal(entries.get('fifo')!.user.length, 0)
+  t.match(entries.get('modes/setuid'), { mode: 0o4755, uid: 1 })
+  t.equal(text(entries.get('modes/setuid')!.user), 'daemon')
   t.match(entries.get('links/to file'), { type: 'hardlink', link: entries.get('links/hard to a symlink')!.number })
   t.same(text(entries.get('links/odd')!.target!), '\xff\n')
   t.match(entries.get('times/early'), { mtimeSeconds: -1, mtimeNanoseconds: 999_999_999 })
@@ -234,7 +236,7 @@ t.test('any tree, with any options', { skip: NO_LIBC }, async t => {
     t.strictSame(problems, [])
     const extracted = await extract(fromStream ? { stream: streamOf(archive, 777) } : archive, { target, threads: 1, passphrase: options.passphrase })
     t.strictSame(lookAtAll(target), lookAtAll(source))
-    t.strictSame(extracted.root, result.root)
+    t.equal(hex(extracted.root), hex(result.root))
     t.equal(extracted.problems, 0)
     const opened = await open(archive, options)
     t.equal(opened.size, namesIn(source).length + 1)
@@ -261,5 +263,5 @@ t.test('a file above 4 GiB', { skip: process.env.WARP_LONG !== '1' && 'WARP_LONG
   const pieces: Uint8Array[] = []
   for await (const piece of opened.content(entry!, { offset: 2 ** 32 + 12_345, length: 1000 })) pieces.push(Buffer.from(piece))
   await opened.close()
-  t.same(Buffer.concat(pieces), noise((2 ** 32 + 12_345) % 97, 100_000).subarray(0, 1000))
+  t.ok(Buffer.concat(pieces).equals(noise((2 ** 32 + 12_345) % 97, 100_000).subarray(0, 1000)))
 })

@@ -55,6 +55,14 @@ export function noise(seed: number, length: number): Buffer {
   return bytes
 }
 
+/** Numbered lines: long content without a chunk twice, that compresses to little. */
+export function lines(seed: number, length: number): Buffer {
+  const count = Math.ceil(length / 64)
+  const bytes = Buffer.alloc(count * 64, '.')
+  for (let i = 0; i < count; i++) bytes.write(`\n${seed} ${i}`, i * 64)
+  return bytes.subarray(0, length)
+}
+
 /** `length` bytes that hold `unit` again and again: long content of few different chunks. */
 export function repeated(unit: Uint8Array, length: number): Buffer {
   return Buffer.alloc(length, unit)
