@@ -2,9 +2,9 @@
 import type { Readable } from 'node:stream'
 import type { WarpError } from '../base/errors.ts'
 import type { Compression } from '../engine/block.ts'
-import type { EntryType } from '../format/entry.ts'
+import type { EntryType, Metadata } from '../format/entry.ts'
 
-export type { Compression, EntryType }
+export type { Compression, EntryType, Metadata }
 
 /** Work in progress, a few times a second. */
 export interface Progress {
@@ -112,7 +112,7 @@ export interface CreateResult extends Totals {
 }
 
 /** One entry of an archive as a reader sees it. */
-export interface Entry {
+export interface Entry extends Metadata {
   /** Entry number (§8.1). */
   number: number
   /** Raw bytes. */
@@ -120,15 +120,6 @@ export interface Entry {
   type: EntryType
   /** Bytes; 0 for anything but a regular file. */
   size: number
-  unstable: boolean
-  mode: number
-  uid: number
-  gid: number
-  user: Uint8Array
-  group: Uint8Array
-  mtimeSeconds: number
-  mtimeNanoseconds: number
-  xattrs: { name: Uint8Array; value: Uint8Array }[]
   /** Symlinks only. */
   target?: Uint8Array
   /**

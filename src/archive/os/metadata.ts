@@ -1,6 +1,7 @@
 /** Gives a restored object its owner, mode, extended attributes and time, in the order that keeps them. */
 
 import * as fs from 'node:fs'
+import type { Metadata as EntryMetadata } from '../../format/entry.ts'
 import type { Target } from './libc.ts'
 import { gidOf, uidOf } from './owners.ts'
 import { codeOf, OsError } from './os-error.ts'
@@ -8,17 +9,8 @@ import { statFd } from './stat.ts'
 import { setTimesFd, setTimesPath } from './times.ts'
 import { writeXattrs } from './xattrs.ts'
 
-/** Metadata of an entry (spec §8.1). */
-export interface Metadata {
-  mode: number
-  uid: number
-  gid: number
-  user: Uint8Array
-  group: Uint8Array
-  mtimeSeconds: number
-  mtimeNanoseconds: number
-  xattrs: readonly { name: Uint8Array; value: Uint8Array }[]
-}
+/** What can be given to an object: all of an entry's metadata but what describes how it was read. */
+export type Metadata = Omit<EntryMetadata, 'unstable'>
 
 export interface MetadataOptions {
   /**
