@@ -12,6 +12,7 @@ import { KIND, type BlockHeader } from '../format/block.ts'
 import { readFooter, type Footer } from '../format/footer.ts'
 import { joinParts, writeIndexPage } from '../format/index-page.ts'
 import { readPage, RecordOrder, type Page } from '../format/page.ts'
+import { FrameTable } from './frame-table.ts'
 import type { ArchiveSource } from './source.ts'
 import { checkFooter, type CheckedFooter } from './footer-check.ts'
 import { TreeBuilder, type CompleteNode } from './tree-builder.ts'
@@ -49,7 +50,7 @@ export class Scan {
   #logicalBytes = 0
   #chunkRefs = 0
   #wasFull = true
-  #plainLengths = new FrameLengths()
+  readonly #frameTable = new FrameTable()
   /** Bytes of pages, index pages and the footer as stored. */
   metadataBytes = 0
   /** Set when the scan has come to its end. */
@@ -110,7 +111,7 @@ export class Scan {
     if (!(await this.#source.reach(this.#position))) throw truncated(this.#source.length ?? this.#position)
     this.#frames++
     this.#frameBytes += header.plainLength
-    this.#plainLengths.add(offset, header.plainLength)
+    this.#frameTable.add(offset, header.plainLength)
     this.#onFrame({ header, offset })
   }
 
@@ -128,11 +129,10 @@ export class Scan {
     if (!this.#wasFull) throw malformed('a page before the last was closed early', offset)
     this.#wasFull = page.closedBy === 'limit'
     for (const record of page.records) this.#order.next(record)
+    const plainLengths = page.frames.map((frame) => this.#frameTable.refer(frame))
+    if (plainLengths.includes(undefined)) throw malformed('a page refers to a frame that is not there', offset)
     page.lengths.forEach((length, i) => {
-      const frame = page.frames[page.refFrames[i]!]!
-      const plainLength = this.#plainLengths.of(frame)
-      if (plainLength === undefined) throw malformed('a page refers to a frame that is not there', offset)
-      if (page.refOffsets[i]! + length > plainLength) throw malformed('a chunk lies outside its frame', offset)
+      if (page.refOffsets[i]! + length > plainLengths[page.refFrames[i]!]!) throw malformed('a chunk lies outside its frame', offset)
     })
     this.#framesSincePage = 0
     this.#pages++
@@ -179,6 +179,8 @@ export class Scan {
     if (await this.#source.reach(this.#position + 1)) {
       throw new WarpError('ERR_WARP_TRAILING_BYTES', 'bytes follow the archive', { offset: this.#position })
     }
+    const { unreferred } = this.#frameTable
+    if (unreferred !== null) throw malformed('a frame is there that nothing refers to', unreferred)
     this.#checkCounts(footer, offset)
     this.footer = checkFooter(footer, this.#unlocked.header)
   }
@@ -200,39 +202,6 @@ export class Scan {
     ) {
       throw new WarpError('ERR_WARP_DIGEST_MISMATCH', 'the footer does not match the index', { offset })
     }
-  }
-}
-
-/** Plaintext lengths of frames by file offset: two flat arrays, ascending. */
-class FrameLengths {
-  #offsets = new Float64Array(256)
-  #lengths = new Uint32Array(256)
-  #count = 0
-
-  add(offset: number, length: number): void {
-    if (this.#count === this.#offsets.length) {
-      const offsets = new Float64Array(this.#count * 2)
-      const lengths = new Uint32Array(this.#count * 2)
-      offsets.set(this.#offsets)
-      lengths.set(this.#lengths)
-      this.#offsets = offsets
-      this.#lengths = lengths
-    }
-    this.#offsets[this.#count] = offset
-    this.#lengths[this.#count++] = length
-  }
-
-  of(offset: number): number | undefined {
-    let low = 0
-    let high = this.#count - 1
-    while (low <= high) {
-      const middle = (low + high) >>> 1
-      const at = this.#offsets[middle]!
-      if (at === offset) return this.#lengths[middle]
-      if (at < offset) low = middle + 1
-      else high = middle - 1
-    }
-    return undefined
   }
 }
 

@@ -5,7 +5,7 @@ import { MIB } from '../base/limits.ts'
 import type { Pool } from '../engine/pool.ts'
 import { displayPath } from '../format/path.ts'
 import { EntryAssembler } from './assemble.ts'
-import { ChunkIndex } from './chunk-index.ts'
+import { CheckedChunks } from './checked-chunks.ts'
 import { FrameJobs, packIds } from './frame-jobs.ts'
 import type { CheckRequest } from './frame-reader.ts'
 import { poolFor, poolForSource } from './pool.ts'
@@ -35,8 +35,6 @@ export async function verify(source: Source, options: VerifyOptions = {}): Promi
     const unlocked = await unlock(from, options)
     const { sealing, chunkIdKey, header } = unlocked
     const pool = (running = quick ? poolFor(0, threads) : await poolForSource(from, threads))
-    /** Frames that no page has referred to yet. */
-    const unreferenced = new Set<number>()
     const jobs = new FrameJobs<Uint8Array>(threads * 2 + 1, async (job) => {
       const request: CheckRequest = { fd: from.fd, offset: job.offset, sealing, chunkIdKey, chunks: Uint32Array.from(job.chunks), ids: packIds(job.ids) }
       try {
@@ -51,27 +49,13 @@ export async function verify(source: Source, options: VerifyOptions = {}): Promi
         damage.push({ error: reason, paths: namesOf(job.wants) })
       }
     })
-    const checked = new ChunkIndex(INDEX_BYTES)
-    const frameNumbers = new Map<number, number>()
-    const id = new Uint32Array(8)
-    const idBytes = new Uint8Array(id.buffer)
-    /** Whether this chunk at this place is new; from then on it is not. */
-    const isNew = (chunkId: Uint8Array, frame: number, offset: number) => {
-      let number = frameNumbers.get(frame)
-      if (number === undefined) frameNumbers.set(frame, (number = frameNumbers.size))
-      idBytes.set(chunkId)
-      const slot = checked.find(id, 0)
-      if (slot >= 0 && checked.frameAt(slot) === number && checked.offsetAt(slot) === offset) return false
-      if (slot < 0) checked.set(id, 0, number, offset)
-      return true
-    }
-    const scan = new Scan(from, unlocked, ({ offset }) => unreferenced.add(offset))
+    const checked = new CheckedChunks(INDEX_BYTES)
+    const scan = new Scan(from, unlocked)
     const assembler = new EntryAssembler()
     let unstable = 0
     let bytes = 0
     for await (const { page, firstEntry, firstOffset } of scan.pages()) {
       signal?.throwIfAborted()
-      for (const frame of page.frames) unreferenced.delete(frame)
       for (const { entry, path, extents, frames, offsets } of assembler.page(page, firstEntry, firstOffset)) {
         if (entry?.unstable) unstable++
         let chunk = 0
@@ -79,16 +63,13 @@ export async function verify(source: Source, options: VerifyOptions = {}): Promi
           bytes += extent.length
           if (extent.kind === 'hole') continue
           const [frame, offset] = [frames[chunk]!, offsets[chunk++]!]
-          if (!quick && isNew(extent.id, frame, offset)) jobs.add(frame, offset, extent.length, extent.id, path)
+          if (!quick && checked.isNew(extent.id, frame, offset, extent.length)) jobs.add(frame, offset, extent.length, extent.id, path)
         }
       }
       await jobs.settle()
       onProgress?.({ bytes, totalBytes: null, entries: firstEntry + page.entries, totalEntries: null })
     }
     await jobs.drain()
-    if (unreferenced.size > 0) {
-      throw new WarpError('ERR_WARP_MALFORMED', 'a frame is there that nothing refers to', { offset: Math.min(...unreferenced) })
-    }
     const footer = scan.footer!
     if (signedBy && (!footer.signer || Buffer.compare(footer.signer, signedBy) !== 0)) {
       throw new WarpError('ERR_WARP_SIGNATURE', footer.signer ? 'the archive is signed by another key' : 'the archive is not signed')

@@ -45,7 +45,12 @@ export function makeSandbox(t: Test, { memory = false } = {}): Sandbox {
 
 /** However deep it is. */
 export function removeTree(path: string): void {
-  execFileSync('rm', ['-rf', '--', path])
+  try {
+    fs.rmSync(path, { recursive: true, force: true })
+  } catch {
+    // Node's own works by recursion.
+    execFileSync('rm', ['-rf', '--', path])
+  }
 }
 
 /** Beneath `root`, by path (latin1): type, mode, time of change, and content or target. */
