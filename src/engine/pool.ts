@@ -2,7 +2,7 @@
  * Runs named tasks on worker threads, or on the calling thread where starting threads costs more than
  * the job. Messages carry descriptors and offsets into shared slabs, never bulk bytes.
  */
-import { Worker, parentPort } from 'node:worker_threads'
+import { Worker, parentPort, workerData } from 'node:worker_threads'
 import type { Transferable } from 'node:worker_threads'
 import { WarpError, type ErrorData } from '../base/errors.ts'
 
@@ -60,10 +60,20 @@ const YOUNG_GENERATION_MB = 8
 /** Tasks posted to a worker ahead of its current one, so that it never waits for a message. */
 const QUEUED_PER_WORKER = 2
 
+/** For a thread to finish its task, milliseconds. */
+const GRACE_MS = 10_000
+
+/** What a worker is started with. */
+interface WorkerData {
+  /** Not 0: no more tasks are wanted. */
+  stop: Int32Array
+}
+
 /** Runs tasks on `size` worker threads that are started from `entry`, a module that calls `serveTasks`. */
 export class WorkerPool implements Pool {
   readonly size: number
-  readonly #workers: { worker: Worker; jobs: Map<number, Job> }[] = []
+  readonly #workers: { worker: Worker; jobs: Map<number, Job>; ended: Promise<void> }[] = []
+  readonly #stop = new Int32Array(new SharedArrayBuffer(4))
   readonly #waiting: Job[] = []
   #nextId = 0
   #failure: WarpError | null = null
@@ -82,16 +92,27 @@ export class WorkerPool implements Pool {
     })
   }
 
-  /** Ends all threads. Tasks that have not finished are rejected. */
+  /** Ends all threads once they are done with their current tasks. What has not finished is rejected. */
   async close(): Promise<void> {
     this.#closing = true
+    Atomics.store(this.#stop, 0, 1)
     this.#fail(new WarpError('ERR_WARP_INTERRUPTED', 'the worker pool was closed'))
-    await Promise.all(this.#workers.map(({ worker }) => worker.terminate()))
+    await Promise.all(
+      this.#workers.map(async ({ worker, ended }) => {
+        worker.postMessage(null)
+        // Not at once: native code whose thread is torn down in its midst, even while it loads, ends the process.
+        const timer = setTimeout(() => void worker.terminate(), GRACE_MS)
+        await ended
+        clearTimeout(timer)
+      }),
+    )
   }
 
   #start(entry: URL): void {
-    const worker = new Worker(entry, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB } })
-    const slot = { worker, jobs: new Map<number, Job>() }
+    const data: WorkerData = { stop: this.#stop }
+    const worker = new Worker(entry, { workerData: data, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB } })
+    const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+    const slot = { worker, jobs: new Map<number, Job>(), ended }
     this.#workers.push(slot)
     worker.on('message', (reply: Reply) => {
       const job = slot.jobs.get(reply.id)
@@ -135,7 +156,13 @@ export class WorkerPool implements Pool {
 /** The worker's side: answers each message with the result of the task that it names. */
 export function serveTasks(tasks: Tasks): void {
   const port = parentPort!
-  port.on('message', ({ id, name, args }: { id: number; name: string; args: unknown }) => {
+  const { stop } = workerData as WorkerData
+  port.on('message', (message: { id: number; name: string; args: unknown } | null) => {
+    if (message === null || Atomics.load(stop, 0) !== 0) {
+      port.close()
+      return
+    }
+    const { id, name, args } = message
     let reply: Reply
     try {
       reply = { id, value: tasks[name]!(args) }

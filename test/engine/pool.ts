@@ -65,8 +65,11 @@ t.test('a worker that cannot start', async t => {
 
 t.test('closing rejects what is not finished, and all that follows', async t => {
   const pool = new WorkerPool(ENTRY, 1)
-  const jobs = Array.from({ length: 5 }, () => pool.run('wait', 60_000))
+  const begun = pool.run('echo', 0)
+  await begun
+  const jobs = Array.from({ length: 5 }, () => pool.run('wait', 300))
   const ends = Promise.allSettled(jobs)
+  await pool.close()
   await pool.close()
   for (const end of await ends) t.match(end, { status: 'rejected', reason: { code: 'ERR_WARP_INTERRUPTED' } })
   await t.rejects(pool.run('echo', 0), { code: 'ERR_WARP_INTERRUPTED' })
