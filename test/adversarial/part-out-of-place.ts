@@ -9,7 +9,7 @@ const content = Array.from({ length: 31_776 + 5 }, () => ({ data: byte }))
 const entries = [{ path: 'a', content }, { path: 'b', content: 'b' }]
 t.equal(pagesOf(write(entries)), 2)
 
-const codes = ['ERR_WARP_MALFORMED', 'ERR_WARP_DIGEST_MISMATCH', 'ERR_WARP_ENTRY_ORDER'] as const
+const codes = ['ERR_WARP_MALFORMED', 'ERR_WARP_DIGEST_MISMATCH', 'ERR_WARP_ENTRY_ORDER', 'ERR_WARP_LIMIT'] as const
 const child = (name: string, change: Hook) => demandRefusal(t, name, {
   bytes: broken(entries, { child: (value, where) => void (where.index === 1 && change(value, where)) }),
   // Nothing of it is wrong in a stream, which is read without the index: until that comes.

@@ -301,7 +301,7 @@ t.test('options that make no sense', async t => {
   const directory = plant(makeDirectory(t), { a: 'x' })
   const output = path.join(directory, 'x.warp')
   const refused: Partial<CreateOptions>[] = [
-    { inputs: [] }, { level: 0 }, { level: 20 }, { level: 1.5 }, { threads: 0 }, { threads: 2000 }, { memory: 127 * MIB }, { memory: NaN },
+    { inputs: [] }, { level: 0 }, { level: 20 }, { level: 1.5 }, { threads: 0 }, { threads: 2000 }, { memory: 383 * MIB }, { memory: NaN },
     { chunkSize: 1024 }, { chunkSize: 8 * MIB }, { chunkSize: 5000 }, { reproducible: true, passphrase: 'x' },
     { reproducible: true, recipients: [new Uint8Array(32)] },
   ]

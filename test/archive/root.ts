@@ -36,7 +36,7 @@ t.test('not on threads or memory', { skip: NOT_BUILT }, async t => {
   const inputs = [{ path: 'a' }, { path: 'large' }, { path: 'large again' }, { path: 'middle' }]
   const jobs = [
     ...[1, 2, 3, 4, 5, 6, 7, 8].map(threads => ({ inputs, threads, compress: 'none' })),
-    { inputs, threads: 2, memory: 128 * MIB }, // one batch at a time
+    { inputs, threads: 2, memory: 384 * MIB }, // few batches at a time
     { inputs, threads: 4, memory: 2048 * MIB, compress: 'lz4' },
     { inputs: [...inputs].reverse(), threads: 2, level: 1 },
   ]
@@ -47,7 +47,7 @@ t.test('not on threads or memory', { skip: NOT_BUILT }, async t => {
 
 t.test('a reproducible archive has the same bytes', { skip: NOT_BUILT }, async t => {
   const source = plantLarge(t)
-  const jobs = [[1, 128], [1, 512], [2, 512], [5, 300]].map(([threads, memory]) => ({
+  const jobs = [[1, 384], [1, 512], [2, 512], [5, 400]].map(([threads, memory]) => ({
     whole: true, inputs: [{ path: '.' }], threads, memory: memory * MIB, compress: 'lz4', reproducible: true,
   }))
   const digests = rootsBuilt(path.join(makeDirectory(t), 'x.warp'), source, jobs)

@@ -106,22 +106,24 @@ t.test('a pipe that is slow, non-blocking, or closed', async t => {
   execFileSync('mkfifo', [fifo])
   const reader = spawn('sh', ['-c', `sleep 0.1; head -c 300000 < '${fifo}' | wc -c`])
   const fd = fs.openSync(fifo, fs.constants.O_RDWR | fs.constants.O_NONBLOCK)
+  const readerClosed = once(reader, 'close')
   const lines: Buffer[] = []
   reader.stdout.on('data', (line: Buffer) => lines.push(line))
   const sink = openSink({ fd })
   // More than a pipe holds: it is full before the reader begins.
   await sink.write([Buffer.alloc(300_000)])
   t.equal(sink.length, 300_000)
-  await once(reader, 'close')
+  await readerClosed
   t.equal(Buffer.concat(lines).toString().trim(), '300000')
   fs.closeSync(fd)
 
   const short = spawn('head', ['-c', '10', fifo], { stdio: 'ignore' })
+  const shortClosed = once(short, 'close')
   const device = openSink(fifo)
   t.notOk(fs.readdirSync(path.dirname(fifo)).some(name => name.includes('partial')))
   await t.rejects(device.write([Buffer.alloc(1_000_000)]), { code: 'ERR_WARP_PIPE_CLOSED', class: 'output' })
   t.equal(await device.abandon(true), null)
-  await once(short, 'close')
+  await shortClosed
 
   const cat = spawn('cat', [fifo])
   const read = once(cat.stdout, 'data')
