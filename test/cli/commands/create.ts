@@ -82,7 +82,7 @@ t.test('compression', async t => {
 
 t.test('sizes and threads', async t => {
   const cwd = t.testdir({ a: 'A' })
-  const options = ['--chunk-size', '4K', '--threads', '1', '--memory', '256MiB']
+  const options = ['--chunk-size', '4K', '--threads', '1', '--memory', '400MiB']
   t.match(await warp(['create', '-o', 'x.warp', ...options, 'a'], { cwd }), { status: 0 })
   t.equal(JSON.parse((await warp(['info', '--json', 'x.warp'], { cwd })).stdout).average, 4096)
   const wrong = [
