@@ -142,7 +142,7 @@ export class Archive {
     for await (const { entry } of this.#between(atOrBeneath(wanted))) {
       if (!entry) continue
       const order = comparePaths(entry.path, wanted)
-      if (order === 0) return entry
+      if (order === 0) return entry.link === undefined ? entry : this.#linked(entry, await this.entryAt(entry.link))
       if (order > 0) return null
     }
     return null

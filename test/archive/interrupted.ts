@@ -13,7 +13,7 @@ import { hasCommand, lines, makeDirectory, MIB, namesIn, noise, NOT_ROOT, plant,
 
 const FIXTURES = path.join(import.meta.dirname, 'fixtures')
 const NOT_BUILT = !fs.existsSync(path.join(import.meta.dirname, '../../dist/index.js')) && 'dist is not built'
-const ROUNDS = process.env.WARP_LONG === '1' ? 300 : 5
+const ROUNDS = process.env.WARP_LONG === '1' ? 300 : 3
 
 function built(script: string, args: string[], before: string[] = []): unknown {
   const env = { ...process.env, NODE_OPTIONS: '', NODE_V8_COVERAGE: undefined }
