@@ -24,6 +24,8 @@ export class TreeBuilder {
   /** Nodes made so far, by level; [0] counts pages. */
   readonly #made: number[] = [0]
   #last: IndexChild | null = null
+  /** The input is at its end: nodes are taken by `nextUnfinished` alone, also one whose set is full by then. */
+  #isEnding = false
 
   /**
    * Adds a written node of `level` (0: a page).
@@ -34,7 +36,7 @@ export class TreeBuilder {
     this.#last = child
     const siblings = (this.#open[level] ??= [])
     siblings.push(child)
-    if (siblings.length < INDEX_FAN_OUT) return null
+    if (siblings.length < INDEX_FAN_OUT || this.#isEnding) return null
     this.#open[level] = []
     return { level: level + 1, children: siblings }
   }
@@ -44,6 +46,7 @@ export class TreeBuilder {
    * node once it is written.
    */
   nextUnfinished(): CompleteNode | null {
+    this.#isEnding = true
     for (let level = 0; level < this.#made.length; level++) {
       const siblings = this.#open[level] ?? []
       if (siblings.length === 0) continue

@@ -32,6 +32,8 @@ t.test('nodes of 128, the rest at the end, lowest level first (§9.1)', async t 
     [128, 1, []],
     [129, 2, [[1, 1], [2, 2]]],
     [256, 2, [[2, 2]]],
+    [127 * 128 + 1, 2, [[1, 1], [2, 128]]], // the node that is left over completes the set of its level
+    [128 * 128 - 1, 2, [[1, 127], [2, 128]]],
     [128 * 128, 2, []],
     [128 * 128 + 1, 3, [[1, 1], [2, 1], [3, 2]]],
   ]
