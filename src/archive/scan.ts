@@ -64,15 +64,6 @@ export class Scan {
     this.#position = unlocked.firstBlock
   }
 
-  /** Where the scan is, file offset. */
-  get position(): number {
-    return this.#position
-  }
-
-  get pagesRead(): number {
-    return this.#pages
-  }
-
   /**
    * Every page in order; then `footer` is set.
    * @throws {WarpError} the first thing that is wrong; ERR_WARP_TRUNCATED: it ends before its footer

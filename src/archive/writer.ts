@@ -86,10 +86,6 @@ export class ArchiveWriter {
     return this.#pagesWritten
   }
 
-  get uniqueChunks(): number {
-    return this.#index.size
-  }
-
   /** Rejects as soon as any step of any batch has failed. */
   get failed(): Promise<never> {
     return Promise.race([this.#cutting.failed, this.#planning.failed, this.#writing.failed])

@@ -3,7 +3,7 @@
  * Source: format-spec/warp-archive.md §5.3, §7.
  */
 import { WarpError } from '../base/errors.ts'
-import { BLOCK_HEADER_BYTES, KEY_BYTES, TAG_BYTES } from '../base/limits.ts'
+import { BLOCK_HEADER_BYTES, TAG_BYTES } from '../base/limits.ts'
 import { nonceOf, openInto, sealInto } from '../codec/aead.ts'
 import { hash } from '../codec/blake3.ts'
 import { looksIncompressible } from '../codec/entropy.ts'
@@ -121,12 +121,4 @@ export function openBlock(sealing: Sealing, header: BlockHeader, bytes: Uint8Arr
 /** Bytes of the whole block that `header` opens. */
 export function blockBytes(header: BlockHeader): number {
   return header.storedLength + BLOCK_OVERHEAD_BYTES
-}
-
-/** A copy of `sealing` whose key can be zeroed without touching the original. */
-export function copySealing(sealing: Sealing): Sealing {
-  return {
-    archiveId: sealing.archiveId.slice(),
-    sealingKey: sealing.sealingKey ? Uint8Array.prototype.slice.call(sealing.sealingKey, 0, KEY_BYTES) : null,
-  }
 }

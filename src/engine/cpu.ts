@@ -3,7 +3,7 @@
  */
 import { ID_BYTES, MIB } from '../base/limits.ts'
 import { BLOCK_OVERHEAD_BYTES } from './block.ts'
-import { WARMUP_BYTES, type Engine, type EngineOptions, type FramePlan, type LoadedSegment, type Resident, type Segment } from './engine.ts'
+import type { Engine, EngineOptions, FramePlan, LoadedSegment, Resident, Segment } from './engine.ts'
 import { PLAN, PLAN_FIELDS, LOADED, LOADED_FIELDS, type LoadReply, type LoadRequest } from './load.ts'
 import type { Pool } from './pool.ts'
 import { Slabs } from './slabs.ts'
@@ -208,9 +208,4 @@ class CpuResident implements Resident {
     if (this.#sealed) this.#output.release(this.#sealed)
     this.#sealed = null
   }
-}
-
-/** Slab bytes that segments of `length` take up, with their warm-up. */
-export function slabBytesOf(length: number): number {
-  return length + WARMUP_BYTES
 }

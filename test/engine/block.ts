@@ -1,5 +1,5 @@
 import t from 'tap'
-import { sealBlock, openBlock, readBlockHeaderOf, copySealing, blockBytes, BLOCK_OVERHEAD_BYTES } from '../../src/engine/block.ts'
+import { sealBlock, openBlock, readBlockHeaderOf, blockBytes, BLOCK_OVERHEAD_BYTES } from '../../src/engine/block.ts'
 import type { Compression, Sealing } from '../../src/engine/block.ts'
 import { BLOCK_HEADER_BYTES } from '../../src/base/limits.ts'
 import { CODEC, KIND } from '../../src/format/block.ts'
@@ -68,13 +68,4 @@ t.test('a block in another place', async t => {
   t.throws(() => readBlockHeaderOf(plain, head.subarray(0, 63), 9), { code: 'ERR_WARP_TRUNCATED', offset: 9 })
   const other = { ...encrypted, sealingKey: new Uint8Array(32).fill(3) }
   t.throws(() => unseal(other, seal(encrypted, words, 'lz4')), { code: 'ERR_WARP_BLOCK_DAMAGED', offset: 100 })
-})
-
-t.test('a copy of keys outlives its original', async t => {
-  const copy = copySealing(encrypted)
-  const original = { ...encrypted, sealingKey: encrypted.sealingKey!.slice() }
-  const second = copySealing(original)
-  original.sealingKey.fill(0)
-  t.same(second, copy)
-  t.same(copySealing(plain), plain)
 })
