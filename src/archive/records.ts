@@ -11,6 +11,8 @@ import type { Found } from './walk.ts'
 
 type Xattrs = Metadata['xattrs']
 
+const SYMLINK_MODE = 0o777
+
 export function metadataOf(stat: Pick<FileStat, 'mode' | 'uid' | 'gid' | 'mtimeSeconds' | 'mtimeNanoseconds'>, xattrs: Xattrs, unstable: boolean): Metadata {
   return {
     unstable,
@@ -58,7 +60,8 @@ export function simpleRecordOf(found: Found, report: (reason: string) => void): 
   if (stat.type !== found.kind) throw new WarpError('ERR_WARP_INPUT_UNREADABLE', 'it became something else while it was read')
   const type = found.kind as Exclude<Found['kind'], 'file' | 'stream'>
   const xattrs = xattrsOf({ path: source }, report)
-  const metadata = metadataOf(stat, xattrs, false)
+  // §8.1: systems differ in what they say of a symlink's permissions, and none heeds them.
+  const metadata = metadataOf(type === 'symlink' ? { ...stat, mode: SYMLINK_MODE } : stat, xattrs, false)
   if (type === 'symlink') {
     const target = fs.readlinkSync(source, { encoding: 'buffer' })
     if (target.length === 0 || target.length > MAX_TARGET_BYTES) throw new WarpError('ERR_WARP_INPUT_UNREADABLE', 'the target of the symlink is too long')
