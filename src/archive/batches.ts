@@ -135,9 +135,11 @@ export class Batcher {
     path: Uint8Array | null, fd: number, fileOffset: number, length: number, lookahead: number, final: boolean, mtimeMs = 0, ctimeMs = 0,
   ): number {
     // Files that are read whole lie side by side, so that chunks of several need no gathering.
-    const slabOffset = this.#slabUsed + (fileOffset > 0 ? WARMUP_BYTES : 0)
+    const warmup = fileOffset > 0 ? WARMUP_BYTES : 0
+    const slabOffset = this.#slabUsed + warmup
     this.#slabUsed = slabOffset + length + lookahead
-    this.#bytes += length
+    // The ends of many sparse files can lie in one batch, each with its warm-up.
+    this.#bytes += warmup + length
     return this.#batch.segments.push({ path, fd, fileOffset, length, lookahead, final, mtimeMs, ctimeMs, slabOffset }) - 1
   }
 
