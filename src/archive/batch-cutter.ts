@@ -37,6 +37,12 @@ export class CutBatch {
     this.#extents.push(-length)
   }
 
+  /** Takes back what was added since the last item ended. */
+  dropItem(): void {
+    const dropped = this.#extents.splice(this.#ends.at(-1) ?? 0)
+    this.#chunks.length -= 2 * dropped.filter((extent) => extent >= 0).length
+  }
+
   /** Ends the extents of the next item. */
   endItem(failure: string | null): void {
     if (failure !== null) this.#failures.set(this.#ends.length, failure)
@@ -76,6 +82,11 @@ export class BatchCutter {
           ? this.#cutSegment(cut, this.#progressOf(item), item, segment, loaded)
           : this.#cutWhole(cut, segment, loaded)
       } else if (item.zeros) this.#cutZeros(cut, this.#progressOf(item), item, item.zeros)
+      if (failure !== null && item.isFirst) {
+        // §5.4: no frame is made of what no page will refer to.
+        this.forget(item)
+        cut.dropItem()
+      }
       cut.endItem(failure)
     }
     return cut.seal()
@@ -124,7 +135,7 @@ export class BatchCutter {
 
   #cutSegment(cut: CutBatch, progress: Progress, item: Item, segment: Segment, loaded: LoadedSegment): string | null {
     const { slabOffset, fileOffset, length, lookahead } = segment
-    if (!progress.ended) {
+    if (!progress.ended && !progress.forgotten) {
       const seenEnd = Math.max(fileOffset, Math.min(fileOffset + loaded.bytesRead, progress.seenEnd))
       const isShort = seenEnd < fileOffset + length + lookahead
       if (isShort) progress.seenEnd = seenEnd
@@ -144,7 +155,12 @@ export class BatchCutter {
   }
 
   #cutZeros(cut: CutBatch, progress: Progress, { isLast }: Item, [start, seenEnd]: [number, number]): void {
-    if (progress.ended) return
+    if (progress.ended || progress.forgotten) return
+    if (progress.seenEnd < seenEnd) {
+      // It was found to end before that meanwhile: what is cut so far is all.
+      progress.ended = true
+      return
+    }
     const end = isLast ? seenEnd : seenEnd - lookaheadBytes(this.#average)
     progress.end = end
     progress.ended = isLast

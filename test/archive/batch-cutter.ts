@@ -163,4 +163,54 @@ t.test('what could not be read fails its own item alone', async t => {
   t.same([0, 1, 2].map(i => cut.extentsOf(i).length), [1, 0, 1])
   t.equal(cut.failureOf(0), null)
   t.match(cut.failureOf(1), /ENOTDIR/)
+  resident.release()
+})
+
+t.test('of a file whose beginning could not be read, no chunk is left over', async t => {
+  const content = noise(3, 300_000)
+  const file = stream()
+  const cutter = new BatchCutter(AVERAGE)
+  const chunks: number[] = []
+  const failures: (string | null)[] = []
+  for (const [offset, length] of [[0, 102_400], [102_400, 197_600]]) {
+    const segment: Segment = {
+      path: null, fd: -1, fileOffset: offset, length, lookahead: offset > 0 ? 0 : LOOKAHEAD, final: offset > 0, mtimeMs: 0, ctimeMs: 0,
+      slabOffset: WARMUP_BYTES,
+    }
+    const slab = await engine.acquire()
+    new Uint8Array(slab).set(content.subarray(offset), WARMUP_BYTES)
+    const resident = await engine.load(slab, [segment])
+    // In the lookahead: all of the first segment itself was there.
+    if (offset === 0) Object.assign(resident.segments[0], { bytesRead: 110_000, failure: 'EIO' })
+    const items = [{ ...item, file, isFirst: offset === 0, isLast: offset > 0 }]
+    const cut = cutter.cut({ slab, segments: [segment], items }, resident)
+    chunks.push(cut.chunks.length, cut.extentsOf(0).length)
+    failures.push(cut.failureOf(0))
+    resident.release()
+  }
+  t.same(chunks, [0, 0, 0, 0])
+  t.equal(failures[0], 'EIO')
+  t.ok(cutter.isForgotten({ ...item, file }))
+})
+
+t.test('a sparse file that shrinks while it is read', async t => {
+  const zerosEnd = 10_485_760
+  const content = noise(4, 102_400 + LOOKAHEAD)
+  const file = stream()
+  const cutter = new BatchCutter(AVERAGE)
+  const segment: Segment = {
+    path: null, fd: -1, fileOffset: 0, length: 102_400, lookahead: LOOKAHEAD, final: false, mtimeMs: 0, ctimeMs: 0, slabOffset: WARMUP_BYTES,
+  }
+  const slab = await engine.acquire()
+  new Uint8Array(slab).set(content, WARMUP_BYTES)
+  const resident = await engine.load(slab, [segment])
+  // It ended in the lookahead by then; that zeros follow had been found before.
+  clip(resident, 110_000)
+  const first = cutter.cut({ slab, segments: [segment], items: [{ ...item, file, isLast: false }] }, resident)
+  const items: Item[] = [{ ...item, segment: -1, zeros: [102_400, zerosEnd], file, isFirst: false }]
+  const second = cutter.cut({ slab: null, segments: [], items }, null)
+  t.ok(first.extentsOf(0).length > 0)
+  t.same(second.extentsOf(0), [])
+  t.not(cutter.endOf({ ...item, file }), zerosEnd, 'so that it is marked unstable')
+  resident.release()
 })
