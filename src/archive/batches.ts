@@ -64,6 +64,10 @@ const WHOLE_FILE_BYTES = 8 * MIB
 const LEAST_SEGMENT_BYTES = 1 * MIB
 /** Entries of a batch: some 1 KiB of heap each, so they count beside the bytes of small files. */
 const MAX_ITEMS = 8_192
+/** Large files that a batch opens: of sparse ones, many can end in it. */
+const MAX_OPENED = 128
+/** Files that are remembered as open before those closed since are let go. */
+const LEAST_HELD = 256
 
 /** Bytes of a slab for batches with this average chunk size. */
 export function slabBytesFor(average: number): number {
@@ -74,7 +78,9 @@ export class Batcher {
   readonly #options: BatcherOptions
   readonly #seen = new Set<string>()
   #batch: Batch = { slab: null, items: [], segments: [] }
-  readonly #open: (LargeFile | StreamFile)[] = []
+  readonly #open = new Set<LargeFile | StreamFile>()
+  #heldLimit = LEAST_HELD
+  #opened = 0
   /** Slab bytes in use, and own bytes of the segments. */
   #slabUsed = 0
   #bytes = 0
@@ -110,7 +116,16 @@ export class Batcher {
 
   /** Closes what is still open, after a failure or at the end. */
   close(): void {
-    for (const file of this.#open.splice(0)) file.close()
+    for (const file of this.#open) file.close()
+    this.#open.clear()
+  }
+
+  /** Remembers a file until whoever takes its last item has closed it. */
+  #hold(file: LargeFile | StreamFile): void {
+    this.#open.add(file)
+    if (this.#open.size < this.#heldLimit) return
+    for (const held of this.#open) if (held.isClosed) this.#open.delete(held)
+    this.#heldLimit = Math.max(LEAST_HELD, 2 * this.#open.size)
   }
 
   #push(entry: { path: string; inode: string | null }): Item {
@@ -127,6 +142,7 @@ export class Batcher {
     this.#batch = { slab: null, items: [], segments: [] }
     this.#slabUsed = 0
     this.#bytes = 0
+    this.#opened = 0
     if (batch.segments.length > 0) batch.slab ??= await this.#options.acquire()
     return batch
   }
@@ -158,9 +174,10 @@ export class Batcher {
 
   async *#largeFile(found: Found): AsyncGenerator<Batch> {
     let file: LargeFile
+    if (this.#opened++ >= MAX_OPENED) yield await this.#take()
     try {
       file = new LargeFile(found)
-      this.#open.push(file)
+      this.#hold(file)
     } catch (error) {
       this.#push(found).failure = (error as Error).message
       return
@@ -197,7 +214,7 @@ export class Batcher {
 
   async *#stream(entry: Provided & { kind: 'content' }): AsyncGenerator<Batch> {
     const file = new StreamFile(entry.content, entry.metadata, this.#options.average)
-    this.#open.push(file)
+    this.#hold(file)
     for (let isFirst = true, isLast = false; !isLast; isFirst = false) {
       if (BATCH_BYTES - this.#bytes < LEAST_SEGMENT_BYTES) yield await this.#take()
       this.#batch.slab ??= await this.#options.acquire()

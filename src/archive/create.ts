@@ -12,7 +12,7 @@ import { MIN_MEMORY_BYTES, planMemory } from './memory.ts'
 import { libc } from './os/libc.ts'
 import { groupName, userName } from './os/owners.ts'
 import { poolFor } from './pool.ts'
-import { newArchive } from './sealing.ts'
+import { newArchive, type NewArchive } from './sealing.ts'
 import { openSink, type Sink } from './sink.ts'
 import { averageFor, Survey } from './survey.ts'
 import type { CreateOptions, CreateResult, Problem, Watch } from './types.ts'
@@ -29,17 +29,17 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
   checkOptions(options)
   const { exclude = [], oneFileSystem = false, followSymlinks = false, reproducible = false, threads = availableParallelism() } = options
   let problems = 0
-  const report = (problem: Problem) => {
+  const report = quietly((problem: Problem) => {
     if (problem.kind !== 'note') problems++
     options.onProblem?.(problem)
-  }
+  })
   const roots = resolveInputs(options.inputs, report)
   if (libc() === null) report({ kind: 'note', message: 'without the package koffi, extended attributes and ACLs are not stored' })
   const sink = openSink(options.output)
   let pool: Pool | null = null
   let isSinkOurs = true
   try {
-    const walk = new Walk({ exclude, oneFileSystem, followSymlinks, skip: new Set(sink.identities), report: quietly(report) })
+    const walk = new Walk({ exclude, oneFileSystem, followSymlinks, skip: new Set(sink.identities), report })
     const survey = new Survey(walk, roots, { identify: reproducible, signal: options.signal })
     await survey.reach(EARLY_START_BYTES)
     pool = poolFor(survey.isDone && !survey.hasStream ? survey.bytes : Infinity, threads)
@@ -75,7 +75,7 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
     await (pool as Pool | null)?.close()
   }
 
-  /** Problems of the survey would be reported again if the walk is repeated. */
+  /** Problems would be reported again if the walk is repeated, or the writing begun anew. */
   function quietly(tell: (problem: Problem) => void): (problem: Problem) => void {
     const told = new Set<string>()
     return (problem) => {
@@ -113,7 +113,13 @@ export interface WriteJob {
 export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'problems' | 'durationMs'>> {
   const { options, average, sink, pool, report, totals } = job
   const { compress = 'auto', level = 3, signal } = options
-  const archive = newArchive({ ...options, average, partial: job.partial, archiveId: job.archiveId })
+  let archive: NewArchive
+  try {
+    archive = newArchive({ ...options, average, partial: job.partial, archiveId: job.archiveId })
+  } catch (error) {
+    await sink.abandon(false)
+    throw error
+  }
   const slabBytes = slabBytesFor(average)
   const memory = planMemory(options.memory, slabBytes, pool.size)
   const engine = new CpuEngine(pool, slabBytes, memory.slabs, {
@@ -139,15 +145,25 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
     acquire: () => Promise.race([engine.acquire(), writer.failed, stop.promise]),
     note: (path, message) => report({ kind: 'note', message, path: displayPath(path) }),
   })
+  // A stream may give nothing for long: once all is lost anyway, it is not waited for.
+  let lost = null as { error: unknown } | null
+  Promise.race([writer.failed, stop.promise]).catch((error: unknown) => {
+    lost = { error }
+    batcher.close()
+  })
+  // Slabs bound the batches that read something; of others, too, only so many wait to be written.
+  const underWay: Promise<void>[] = []
   try {
     for await (const batch of batcher.of(job.entries)) {
-      signal?.throwIfAborted()
-      writer.add(batch)
+      if (lost) throw lost.error
+      underWay.push(writer.add(batch))
+      if (underWay.length > memory.slabs + 2) await Promise.race([underWay.shift(), writer.failed, stop.promise])
     }
     const result = await Promise.race([writer.finish(), stop.promise])
     await sink.commit()
     return { ...result, archiveId: archive.archiveId }
-  } catch (error) {
+  } catch (thrown) {
+    const error = lost?.error ?? thrown
     if (error instanceof OtherAverage) throw error
     const reason = interruptedOr(error, signal)
     const keep = reason.class === 'interrupted' && writer.pagesWritten > 0
@@ -167,6 +183,7 @@ function abortion(signal: AbortSignal | undefined): { promise: Promise<never>; d
   let onAbort = () => {}
   const promise = new Promise<never>((_, reject) => {
     onAbort = () => reject(new WarpError('ERR_WARP_INTERRUPTED', 'interrupted'))
+    if (signal?.aborted) onAbort()
     signal?.addEventListener('abort', onAbort)
   })
   promise.catch(() => {})

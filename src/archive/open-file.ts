@@ -44,6 +44,10 @@ export class LargeFile {
     return { metadata: metadataOf(this.#before, xattrs, unstable), hint: hintOf(this.#before) }
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   /** May be called again. */
   close(): void {
     if (!this.#isClosed) fs.closeSync(this.fd)
@@ -61,6 +65,7 @@ export class StreamFile {
   #carry: Uint8Array = new Uint8Array(0)
   #warmup: Uint8Array = new Uint8Array(0)
   #ended = false
+  isClosed = false
   fileOffset = 0
 
   constructor(stream: Readable | AsyncIterable<Uint8Array>, metadata: Metadata, average: number) {
@@ -99,6 +104,7 @@ export class StreamFile {
   }
 
   close(): void {
+    this.isClosed = true
     this.#stream.close()
   }
 }

@@ -91,8 +91,8 @@ export class ArchiveWriter {
     return Promise.race([this.#cutting.failed, this.#planning.failed, this.#writing.failed])
   }
 
-  /** Takes a batch; its steps go on after this returns. */
-  add(batch: Batch): void {
+  /** Takes a batch; its steps go on after this returns. @returns resolves when all of it stands in the sink; never rejects */
+  add(batch: Batch): Promise<void> {
     const loaded = batch.slab ? this.#options.engine.load(batch.slab, batch.segments) : Promise.resolve(null)
     loaded.catch(() => {})
     const hashed = this.#cutting.run(async () => {
@@ -112,7 +112,7 @@ export class ArchiveWriter {
       resident?.release()
       for (const { page, ordinal } of pages) await this.#writePage(page, ordinal)
     })
-    written.catch(() => {})
+    return written.catch(() => {})
   }
 
   /** Writes what is left: the last page, the index, the footer. */
@@ -146,6 +146,7 @@ export class ArchiveWriter {
     batch.items.forEach((item, i) => {
       const size = this.#addItem(item, cut, i, resident, ids, frameOf, offsetOf, closeIf)
       bytes += size
+      if (item.isLast) item.file?.close()
     })
     this.#options.onDone(batch.items.length, bytes, batch.items.at(-1)?.path ?? new Uint8Array(0))
     return { resident, blocks, pages }

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { BATCH_BYTES, MIN_AVERAGE_BYTES } from '../../src/base/limits.ts'
 import { Batcher, slabBytesFor, type Batch } from '../../src/archive/batches.ts'
 import type { Found } from '../../src/archive/walk.ts'
-import { makeDirectory, MIB, NO_LIBC } from './support/trees.ts'
+import { makeDirectory, MIB, NO_LIBC, openDescriptors } from './support/trees.ts'
 
 const AVERAGE = MIN_AVERAGE_BYTES
 
@@ -48,4 +48,26 @@ t.test('what a batch reads fits into its slab, however many sparse files end in 
     }
   })
   t.ok(warmups > 20, 'the file system tells where the data are')
+})
+
+t.test('few of many sparse files are open at a time', { skip: NO_LIBC }, async t => {
+  const directory = makeDirectory(t)
+  const files: string[] = []
+  // Without any data, a batch could hold thousands.
+  for (let i = 100; i < 500; i++) {
+    const file = path.join(directory, `${i}`)
+    fs.writeFileSync(file, '')
+    fs.truncateSync(file, 9 * MIB)
+    files.push(file)
+  }
+  const before = openDescriptors().length
+  let items = 0
+  await batchesOf(files, batch => {
+    t.ok(openDescriptors().length - before <= 129, 'those of a batch, and the one that did not fit')
+    items += batch.items.length
+    // As the writer does.
+    for (const item of batch.items) if (item.isLast) item.file?.close()
+  })
+  t.equal(items, files.length)
+  t.equal(openDescriptors().length, before)
 })

@@ -9,7 +9,7 @@ import type { SourceEntry } from '../../src/archive/batches.ts'
 import { Walk, type Found } from '../../src/archive/walk.ts'
 import { create, generateIdentity, open, verify } from '../../src/index.ts'
 import type { CreateOptions, Entry, Problem, Progress } from '../../src/index.ts'
-import { archiveEntries, archiveOf, collect, entriesOf, file, hex, pathsOf, text } from './support/archives.ts'
+import { archiveEntries, archiveOf, collect, directory as directoryEntry, entriesOf, file, hex, pathsOf, text } from './support/archives.ts'
 import { IS_ROOT, KIB, lookAt, makeDirectory, MIB, noise, NOT_ROOT, plant, repeated } from './support/trees.ts'
 
 /** `create` from within `directory`, into a file beside it. */
@@ -124,6 +124,48 @@ t.test('a stream that fails', async t => {
   const late = archiveEntries([file('a', [], { content: failing(BATCH_BYTES + MIB) })], output, { average: 4096 })
   await t.rejects(late, { code: 'ERR_WARP_INPUT_UNREADABLE', path: 'a', exitCode: 3 })
   t.same(fs.readdirSync(path.dirname(output)), [])
+})
+
+t.test('nobody waits for a stream once all is lost', async t => {
+  const directory = makeDirectory(t)
+  const silent = () => new Readable({ read() {} })
+  const controller = new AbortController()
+  const inputs = [{ stream: silent(), name: 'a' }]
+  const aborted = create({ inputs, output: path.join(directory, 'x.warp'), signal: controller.signal })
+  setImmediate(() => controller.abort())
+  await t.rejects(aborted, { code: 'ERR_WARP_INTERRUPTED' })
+  // What came before the stream cannot be written.
+  const files = Array.from({ length: 2 }, (_, i) => file(`${i}`, noise(i, BATCH_BYTES)))
+  const full = archiveEntries([...files, file('z', [], { content: silent() })], '/dev/full')
+  await t.rejects(full, { code: 'ERR_WARP_NO_SPACE' })
+  t.same(fs.readdirSync(directory), [])
+})
+
+t.test('keys that cannot be wrapped leave no file', async t => {
+  const directory = plant(makeDirectory(t), { a: 'x' })
+  const job = { inputs: [{ path: path.join(directory, 'a') }], output: path.join(directory, 'x.warp') }
+  // A point of small order: whoever shares a secret with it shares zeros.
+  await t.rejects(create({ ...job, recipients: [new Uint8Array(32)] }), { code: 'ERR_WARP_USAGE' })
+  await t.rejects(create({ ...job, passphrase: 'x', passphraseCost: { iterations: 17, memoryKib: 8 } }), { code: 'ERR_WARP_LIMIT' })
+  t.same(fs.readdirSync(directory), ['a'])
+})
+
+t.test('entries without content wait for the sink, too', async t => {
+  const output = path.join(makeDirectory(t), 'x.warp')
+  let taken = 0
+  let mayBegin = () => {}
+  const ready = new Promise<void>(resolve => (mayBegin = resolve))
+  const entries = (async function* () {
+    for (; taken < 40 * 8192; taken += 1024) yield Array.from({ length: 1024 }, (_, i) => directoryEntry(`${String(taken + i).padStart(8, '0')}`))
+  })()
+  const written = archiveEntries([], output, { entries, ready })
+  for (let last = -1; last !== taken;) {
+    last = taken
+    for (let turn = 0; turn < 100; turn++) await new Promise(resolve => setImmediate(resolve))
+  }
+  t.ok(taken < 12 * 8192, `${taken} taken while nothing can be written`)
+  mayBegin()
+  t.equal((await written).result.entries, 40 * 8192)
 })
 
 /** Names and lengths of what a file is cut into. */
