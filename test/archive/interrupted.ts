@@ -13,7 +13,7 @@ import { hasCommand, lines, makeDirectory, MIB, namesIn, noise, NOT_ROOT, plant,
 
 const FIXTURES = path.join(import.meta.dirname, 'fixtures')
 const NOT_BUILT = !fs.existsSync(path.join(import.meta.dirname, '../../dist/index.js')) && 'dist is not built'
-const ROUNDS = process.env.WARP_LONG === '1' ? 300 : 3
+const ROUNDS = process.env.WARP_LONG === '1' ? 300 : 2
 
 function built(script: string, args: string[], before: string[] = []): unknown {
   const env = { ...process.env, NODE_OPTIONS: '', NODE_V8_COVERAGE: undefined }
@@ -28,7 +28,7 @@ for (const [how, code] of [['abort', 'ERR_WARP_INTERRUPTED'], ['lose', 'ERR_WARP
     const directory = makeDirectory(t)
     // Enough work for the moments to differ: some frames, files whole and in pieces.
     plant(path.join(directory, 'source'), {
-      ...Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`small ${i}`, lines(i, 50_000)])), large: lines(99, 20 * MIB), noise: noise(1, 9 * MIB),
+      ...Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`small ${i}`, lines(i, 50_000)])), large: lines(99, 10 * MIB), noise: noise(1, 6 * MIB),
     })
     const seed = 1 + Math.floor(Math.random() * 1e9)
     const { wrong, outcomes } = built('disturb.mjs', [how, directory, `${ROUNDS}`, `${seed}`]) as { wrong: string[]; outcomes: Record<string, number> }

@@ -169,13 +169,12 @@ t.test('a file over several pages', async t => {
     t.same(result.kept, kept, `page ${n}`)
     t.same([...new Set(result.lost.map(({ path }) => path))], ['large'])
   }
-  for (const [n, kept] of [null, ['a'], ['a'], ['a', 'large', 'z']].entries()) {
-    if (!kept) continue
+  for (const [n, kept] of [[2, ['a']], [3, ['a', 'large', 'z']]] as const) {
     const broken = path.join(makeDirectory(t), 'broken')
     fs.writeFileSync(broken, fs.readFileSync(archive).subarray(0, pages[n - 1].end))
     const result = await recovered(t, broken, original)
-    t.same(result.kept, kept)
-    t.same(result.lost.map(({ path }) => path), kept.includes('large') ? [] : ['large'])
+    t.same(result.kept, [...kept])
+    t.same(result.lost.map(({ path }) => path), n === 3 ? [] : ['large'])
   }
 })
 

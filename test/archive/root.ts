@@ -24,16 +24,17 @@ function rootsBuilt(output: string, cwd: string, jobs: object[]): string[] {
 /** Small files, a file of several tasks, one that goes on over batches (of 32 MiB), and the same again. */
 function plantLarge(t: Test): string {
   const directory = makeDirectory(t)
-  const large = Buffer.concat([noise(1, 3 * MIB), repeated(noise(2, 700_000), 36 * MIB), noise(3, 12_345)])
+  const large = Buffer.concat([noise(1, 3 * MIB), repeated(noise(2, 700_000), 31 * MIB), noise(3, 12_345)])
+  const middle = noise(5, 5 * MIB)
   return plant(directory, {
     a: { one: 'words '.repeat(1000), two: noise(4, 70_000), three: '' },
-    large, 'large again': large, middle: noise(5, 9 * MIB),
+    large, middle, 'middle again': middle,
   })
 }
 
 t.test('not on threads or memory', { skip: NOT_BUILT }, async t => {
   const source = plantLarge(t)
-  const inputs = [{ path: 'a' }, { path: 'large' }, { path: 'large again' }, { path: 'middle' }]
+  const inputs = [{ path: 'a' }, { path: 'large' }, { path: 'middle' }, { path: 'middle again' }]
   const jobs = [
     ...[1, 2, 3, 4, 5, 6, 7, 8].map(threads => ({ inputs, threads, compress: 'none' })),
     { inputs, threads: 2, memory: 384 * MIB }, // few batches at a time

@@ -20,6 +20,7 @@ for (const [kind, open] of [
     t.equal(new Uint8Array(slab)[15], 9, 'slabs are shared, not copied')
     await t.rejects(pool.run('refuse', null), { name: 'WarpError', code: 'ERR_WARP_BLOCK_DAMAGED', offset: 7, path: 'p', hint: 'h' })
     await t.rejects(pool.run('fail', null), { code: 'EIO', syscall: 'read', message: 'failed' })
+    await t.rejects(pool.run('throwString', null))
     t.same(await pool.run('echo', 1), 1, 'a failed task does not end the pool')
     // more than the two jobs a worker is sent ahead, so that some wait
     const many = await Promise.all(Array.from({ length: 50 }, (_, i) => pool.run('echo', i)))
@@ -28,24 +29,19 @@ for (const [kind, open] of [
 }
 
 t.test('work is spread over the threads', async t => {
-  const pool = new WorkerPool(ENTRY, 3)
+  const pool = new WorkerPool(ENTRY, 2)
   t.teardown(() => pool.close())
-  t.equal(pool.size, 3)
+  t.equal(pool.size, 2)
   const replies = await Promise.all(Array.from({ length: 9 }, () => pool.run('wait', 5))) as { threadId: number }[]
-  t.equal(new Set(replies.map(({ threadId }) => threadId)).size, 3)
+  t.equal(new Set(replies.map(({ threadId }) => threadId)).size, 2)
 })
 
-for (const task of ['exit', 'leave', 'unsendable', 'throwString']) {
+for (const task of ['exit', 'leave', 'unsendable']) {
   t.test(`a thread that ends by itself: ${task}`, async t => {
     const pool = new WorkerPool(ENTRY, 1)
     t.teardown(() => pool.close())
     const jobs = [task, 'echo', 'echo', 'echo'].map(name => pool.run(name, 0))
     const ends = await Promise.allSettled(jobs)
-    if (task === 'throwString') {
-      t.equal(ends[0].status, 'rejected')
-      t.equal(ends[3].status, 'fulfilled')
-      return
-    }
     // An answer that was sent before the end may still count; what comes after cannot.
     for (const end of task === 'leave' ? ends.slice(3) : ends) {
       if (end.status === 'rejected') t.match(end.reason, { code: 'ERR_WARP_WORKER_LOST' })
