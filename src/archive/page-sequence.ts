@@ -2,7 +2,7 @@
  * What must hold between pages that are read one after the other by a descent from the top (§8.1, §9.2):
  * each was compared with its digest, but whoever wrote a hostile archive wrote the digests too.
  */
-import { WarpError } from '../base/errors.ts'
+import { WarpError, atOffset } from '../base/errors.ts'
 import type { Footer } from '../format/footer.ts'
 import { RecordOrder } from '../format/page.ts'
 import type { ScannedPage } from './scan.ts'
@@ -28,7 +28,7 @@ export class PageSequence {
     if (this.#nextOffset !== null && this.#nextOffset !== firstOffset) {
       throw malformed('the index states a wrong place for what a page continues', offset)
     }
-    for (const record of page.records) this.#order.next(record)
+    atOffset(offset, () => page.records.forEach((record) => this.#order.next(record)))
     const last = page.records.at(-1)!
     this.#nextOffset = 0
     if (last.type === 'part') {

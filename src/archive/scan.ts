@@ -2,7 +2,7 @@
  * Reads an archive forwards, block by block, and checks all that holds between blocks (§5.4, §9, §10).
  * Frames are passed over: their blocks are only measured.
  */
-import { WarpError } from '../base/errors.ts'
+import { WarpError, atOffset } from '../base/errors.ts'
 import {
   BLOCK_HEADER_BYTES, FOOTER_BLOCK_BYTES, MAX_FRAMES_BETWEEN_PAGES_BYTES, maxChunkBytes,
 } from '../base/limits.ts'
@@ -116,10 +116,10 @@ export class Scan {
   }
 
   #checkPage(plain: Uint8Array, offset: number): Page {
-    const page = readPage(plain, { maxChunk: this.#maxChunk })
+    const page = atOffset(offset, () => readPage(plain, { maxChunk: this.#maxChunk }))
     if (!this.#wasFull) throw malformed('a page before the last was closed early', offset)
     this.#wasFull = page.closedBy === 'limit'
-    for (const record of page.records) this.#order.next(record)
+    atOffset(offset, () => page.records.forEach((record) => this.#order.next(record)))
     const plainLengths = page.frames.map((frame) => this.#frameTable.refer(frame))
     if (plainLengths.includes(undefined)) throw malformed('a page refers to a frame that is not there', offset)
     page.lengths.forEach((length, i) => {
@@ -165,7 +165,8 @@ export class Scan {
       header = await this.#nextHeader()
     }
     if (header.kind !== KIND.footer) throw malformed('an index page has no place in the tree', offset)
-    const footer = readFooter(await this.#openNext(header, offset))
+    const body = await this.#openNext(header, offset)
+    const footer = atOffset(offset, () => readFooter(body))
     if (this.#position !== offset + FOOTER_BLOCK_BYTES) throw malformed('the footer has a wrong length', offset)
     if (await this.#source.reach(this.#position + 1)) {
       throw new WarpError('ERR_WARP_TRAILING_BYTES', 'bytes follow the archive', { offset: this.#position })

@@ -2,7 +2,7 @@
  * The tree over the pages (§9), read downwards: every node is held against what its parent, or the
  * footer, says of it.
  */
-import { WarpError } from '../base/errors.ts'
+import { WarpError, atOffset } from '../base/errors.ts'
 import { BLOCK_HEADER_BYTES, maxChunkBytes } from '../base/limits.ts'
 import { indexDigest, locationDigest, pageDigest } from '../codec/merkle.ts'
 import { blockBytes, openBlock, readBlockHeaderOf } from '../engine/block.ts'
@@ -92,7 +92,7 @@ export class TreeReader {
     const cached = this.#cache.get(node.offset)
     if (cached && cached.scanned.firstEntry === firstEntry && isSameNode(cached.node, node)) return cached.scanned
     const plain = await this.#readBlock(node.offset, KIND.page)
-    const page = readPage(plain, { maxChunk: maxChunkBytes(this.#unlocked.header.average) })
+    const page = atOffset(node.offset, () => readPage(plain, { maxChunk: maxChunkBytes(this.#unlocked.header.average) }))
     expect(node, pageDigest(page.content), locationDigest(page.location), page.entries, page.records[0]!.path)
     const scanned: ScannedPage = { page, firstEntry, offset: node.offset, firstOffset: node.first?.offset ?? 0 }
     if (this.#cache.size >= CACHED_PAGES) this.#cache.delete(this.#cache.keys().next().value!)
@@ -101,7 +101,8 @@ export class TreeReader {
   }
 
   async #readIndex(node: Node, level: number): Promise<IndexChild[]> {
-    const index = readIndexPage(await this.#readBlock(node.offset, KIND.indexPage))
+    const plain = await this.#readBlock(node.offset, KIND.indexPage)
+    const index = atOffset(node.offset, () => readIndexPage(plain))
     const entries = index.children.reduce((sum, child) => sum + child.entries, 0)
     const [first] = index.children
     if (index.level !== level || (node.first && node.first.offset !== first!.firstOffset)) throw mismatch(node.offset)

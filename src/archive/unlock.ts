@@ -51,7 +51,11 @@ async function findArchiveKey({ slots, archiveId }: Header, { passphrase, askPas
       const key = unwrapWithPassphrase(slot, archiveId, bytes)
       if (key) return key
     }
-    throw new WarpError('ERR_WARP_KEY_WRONG', 'the passphrase does not open this archive', { hint: hintFor(slots) })
+    const others = slots.filter((slot) => slot.type !== 1)
+    const hint = passphraseSlots.length === 0 || others.length > 0
+      ? hintFor(others)
+      : 'it counts as it is given, with blanks and upper case; of a file, the first line'
+    throw new WarpError('ERR_WARP_KEY_WRONG', 'the passphrase does not open this archive', { hint })
   }
   if (identities.length > 0) throw new WarpError('ERR_WARP_KEY_WRONG', 'the identity does not open this archive', { hint: hintFor(slots) })
   throw new WarpError('ERR_WARP_KEY_NEEDED', 'the archive is encrypted', { hint: hintFor(slots) })

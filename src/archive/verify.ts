@@ -40,7 +40,7 @@ export async function verify(source: Source, options: VerifyOptions = {}): Promi
       try {
         const { wrong } = (await pool.run('check', request)) as { wrong: Uint32Array }
         if (wrong.length > 0) {
-          const error = new WarpError('ERR_WARP_CHUNK_DAMAGED', `${wrong.length} chunks of a frame are not what their ids say`, { offset: job.offset })
+          const error = new WarpError('ERR_WARP_CHUNK_DAMAGED', `chunks of a frame are not what their ids say: ${wrong.length} of ${job.wants.length}`, { offset: job.offset })
           damage.push({ error, paths: namesOf(Array.from(wrong, (i) => job.wants[i]!)) })
         }
       } catch (error) {

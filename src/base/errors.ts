@@ -114,6 +114,17 @@ export interface ErrorData {
   offset?: number
 }
 
+/** What `read` gives; what it throws gets the position of the structure that it reads, unless it has one. */
+export function atOffset<T>(offset: number, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof WarpError) || error.offset !== undefined) throw error
+    const { code, message, hint, path } = error
+    throw new WarpError(code, message, { hint, path, offset, cause: error })
+  }
+}
+
 /** `error` as a WarpError: itself, or wrapped as an internal fault. */
 export function asWarpError(error: unknown): WarpError {
   if (error instanceof WarpError) return error

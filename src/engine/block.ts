@@ -2,7 +2,7 @@
  * Seals and opens whole blocks: block header, codec, encryption, tag.
  * Source: format-spec/warp-archive.md §5.3, §7.
  */
-import { WarpError } from '../base/errors.ts'
+import { WarpError, atOffset } from '../base/errors.ts'
 import { BLOCK_HEADER_BYTES, TAG_BYTES } from '../base/limits.ts'
 import { nonceOf, openInto, sealInto } from '../codec/aead.ts'
 import { hash } from '../codec/blake3.ts'
@@ -76,13 +76,7 @@ export function readBlockHeaderOf(
   offset: number,
   expected: { kind?: number; ordinal?: number } = {},
 ): BlockHeader {
-  let header: BlockHeader
-  try {
-    header = readBlockHeader(bytes, hash)
-  } catch (error) {
-    if (error instanceof WarpError) throw new WarpError(error.code, error.message, { ...error, offset })
-    throw error
-  }
+  const header = atOffset(offset, () => readBlockHeader(bytes, hash))
   if (Buffer.compare(header.archiveId, sealing.archiveId) !== 0) {
     throw new WarpError('ERR_WARP_MALFORMED', 'a block belongs to another archive', { offset })
   }
@@ -114,8 +108,8 @@ export function openBlock(sealing: Sealing, header: BlockHeader, bytes: Uint8Arr
     throw new WarpError('ERR_WARP_BLOCK_DAMAGED', 'a block is damaged', { offset })
   }
   if (header.codec === CODEC.store) return payload
-  if (header.codec === CODEC.lz4) return lz4.decode(payload, header.plainLength)
-  return zstd.decompress(payload, header.plainLength)
+  const { codec, plainLength } = header
+  return atOffset(offset, () => (codec === CODEC.lz4 ? lz4.decode(payload, plainLength) : zstd.decompress(payload, plainLength)))
 }
 
 /** Bytes of the whole block that `header` opens. */

@@ -32,6 +32,7 @@ export interface Header {
 
 const MAGIC = Uint8Array.of(0x89, 0x57, 0x41, 0x52, 0x50, 0x0d, 0x0a, 0x1a)
 const INCOMPAT_ENCRYPTED = 1
+const NEWER = 'a newer version of warp may read it'
 const COMPAT_PARTIAL = 1
 const RESERVED_BYTES = 104
 /** Bytes of the header that the MAC covers; the slots come on top. */
@@ -82,7 +83,8 @@ export function readHeaderSize(first: Uint8Array): number {
     throw new WarpError('ERR_WARP_NOT_AN_ARCHIVE', 'this is not a warp archive')
   }
   if (first.length < HEADER_BYTES) {
-    throw new WarpError('ERR_WARP_TRUNCATED', 'the archive ends inside its header', { offset: first.length })
+    const message = first.length === 0 ? 'there is nothing: the archive is empty' : 'the archive ends inside its header'
+    throw new WarpError('ERR_WARP_TRUNCATED', message, { offset: first.length })
   }
   const slotCount = new ByteReader(first, 10).u16()
   if (slotCount > MAX_SLOTS) throw new WarpError('ERR_WARP_LIMIT', `the header states ${slotCount} key slots`)
@@ -113,12 +115,13 @@ export function readHeader(bytes: Uint8Array, hash: Hash): { header: Header; mac
   const reader = new ByteReader(bytes, MAGIC.length)
   const version = reader.u16()
   if (version !== VERSION) {
-    throw new WarpError('ERR_WARP_VERSION', `the archive has format version ${version}, not ${VERSION}`)
+    throw new WarpError('ERR_WARP_VERSION', `the archive has format version ${version}, not ${VERSION}`, { hint: NEWER })
   }
   const slotCount = reader.u16()
   const incompat = reader.u32()
   if ((incompat & ~INCOMPAT_ENCRYPTED) !== 0) {
-    throw new WarpError('ERR_WARP_FEATURE', `the archive needs unknown features (0x${incompat.toString(16)})`)
+    const features = `0x${incompat.toString(16)}`
+    throw new WarpError('ERR_WARP_FEATURE', `the archive needs unknown features (${features})`, { hint: NEWER })
   }
   const encrypted = incompat !== 0
   const partial = (reader.u32() & COMPAT_PARTIAL) !== 0
