@@ -21,11 +21,14 @@ export function hasCommand(name: string): boolean {
   return spawnSync('sh', ['-c', `command -v ${name}`], { stdio: 'ignore' }).status === 0
 }
 
-/** A directory that goes away with the test, whatever names and modes it holds by then. */
+/**
+ * A directory that goes away with the test, whatever names and modes it holds by then, and with it what stands
+ * beside it under its name with an extension, such as an archive of it.
+ */
 export function makeDirectory(t: Test): string {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'warp-test-'))
   // Node's own rm cannot remove names that are not UTF-8.
-  t.teardown(() => execFileSync('rm', ['-rf', directory]))
+  t.teardown(() => execFileSync('sh', ['-c', 'rm -rf "$0" "$0".*', directory]))
   return directory
 }
 
