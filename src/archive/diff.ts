@@ -138,7 +138,8 @@ class ArchiveTree implements Tree {
   async *sides(): AsyncGenerator<Side> {
     let hasher = new Hasher()
     const archive = this.#archive
-    for await (const { entry, extents } of archive.assembled(new Selection({}))) {
+    for await (const assembled of archive.assembled(new Selection({}))) {
+      const { entry, extents, fileOffset } = assembled
       for (const extent of extents) {
         hasher.update(Buffer.from(`${extent.length} `))
         if (extent.kind === 'chunk') hasher.update(extent.id)
@@ -147,7 +148,10 @@ class ArchiveTree implements Tree {
       const fingerprint = hasher.digest()
       hasher = new Hasher()
       if (entry.link !== undefined) entry.linkPath = (await archive.entryAt(entry.link)).path
-      yield { entry, fingerprint, content: () => archive.content(entry), extents: () => archive.extentsOf(entry) }
+      // What lies in one page is at hand; a file that goes on over pages is read again.
+      yield fileOffset === 0
+        ? { entry, fingerprint, content: () => archive.bytesOf(assembled), extents: () => each(extents) }
+        : { entry, fingerprint, content: () => archive.content(entry), extents: () => archive.extentsOf(entry) }
     }
   }
 
@@ -237,3 +241,7 @@ async function* readFile(source: string): AsyncGenerator<Uint8Array> {
 }
 
 async function* noExtents(): AsyncGenerator<Extent> {}
+
+async function* each(extents: Extent[]): AsyncGenerator<Extent> {
+  yield* extents
+}

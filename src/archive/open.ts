@@ -69,6 +69,7 @@ export class Archive {
   readonly footer: CheckedFooter
   readonly #source: ArchiveSource
   readonly #tree: TreeReader
+  #frame: { offset: number; bytes: Uint8Array } | null = null
 
   constructor(source: ArchiveSource, unlocked: Unlocked, footer: CheckedFooter) {
     this.#source = source
@@ -178,7 +179,7 @@ export class Archive {
     for await (const assembled of this.#between({ ...atOrBeneath(file.path), from: { path: file.path, offset } })) {
       const order = comparePaths(assembled.path, file.path)
       if (order > 0 || (order === 0 && assembled.fileOffset >= end)) return
-      if (order === 0) yield* this.#extents(assembled, offset, end)
+      if (order === 0) yield* this.bytesOf(assembled, offset, end)
     }
   }
 
@@ -217,11 +218,11 @@ export class Archive {
     if (range === EVERYTHING) sequence.finish(this.footer)
   }
 
-  async *#extents({ extents, frames, offsets, fileOffset }: Assembled, from: number, end: number): AsyncGenerator<Uint8Array> {
-    const { sealing, chunkIdKey } = this.unlocked
+  /** Bytes from `from` up to `end`, positions in the file, of a run of extents; each chunk is verified. */
+  async *bytesOf({ extents, frames, offsets, fileOffset }: Assembled, from = 0, end = Infinity): AsyncGenerator<Uint8Array> {
+    const { chunkIdKey } = this.unlocked
     let position = fileOffset
     let chunk = -1
-    let open = null as { offset: number; bytes: Uint8Array } | null
     for (const extent of extents) {
       const start = position
       position += extent.length
@@ -234,15 +235,19 @@ export class Archive {
         continue
       }
       const frame = frames[chunk]!
-      // A frame serves many chunks, but its bytes are lent by a buffer that others may use between yields.
-      if (open?.offset !== frame) open = { offset: frame, bytes: Buffer.from(readFrame(this.fd, frame, sealing)) }
-      const bytes = open.bytes.subarray(offsets[chunk]!, offsets[chunk]! + extent.length)
+      const bytes = this.#frameAt(frame).subarray(offsets[chunk]!, offsets[chunk]! + extent.length)
       const id = chunkIdKey ? keyedHash(chunkIdKey, bytes) : hash(bytes)
       if (bytes.length < extent.length || Buffer.compare(id, extent.id) !== 0) {
         throw new WarpError('ERR_WARP_CHUNK_DAMAGED', 'a chunk is not what its id says', { offset: frame })
       }
       yield bytes.subarray(first - start, last - start)
     }
+  }
+
+  /** The plaintext of a frame: kept, since the next chunk, or the next file, is likely to lie in it too. */
+  #frameAt(offset: number): Uint8Array {
+    if (this.#frame?.offset !== offset) this.#frame = { offset, bytes: Buffer.from(readFrame(this.fd, offset, this.unlocked.sealing)) }
+    return this.#frame.bytes
   }
 }
 
