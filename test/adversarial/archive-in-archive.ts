@@ -46,7 +46,8 @@ t.test('a million block magics', async t => {
   const sandbox = makeSandbox(t)
   const magic = Buffer.from('c7777270626c6b0a', 'hex')
   const flood = broken(entries, {
-    'block bytes': (value, { ordinal }) => ordinal === 1 ? Buffer.concat([value, Buffer.alloc(2 ** 23, magic)]) : value,
+    'block bytes': (value, { ordinal }) =>
+      ordinal === 1 ? Buffer.concat([value, Buffer.alloc(2 ** 23, magic)]) : value,
   })
   fs.writeFileSync(sandbox.archive, flood)
   // Reading 1 MiB for each would take longer than any test may.

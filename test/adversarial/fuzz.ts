@@ -86,8 +86,9 @@ function changeField(random: Random, value: Record<string, unknown>): void {
   } else if (Buffer.isBuffer(field)) {
     value[name] = mutate(random, field)
   } else if (Array.isArray(field)) {
+    const [at, from] = [random.below(field.length + 1), random.below(field.length + 1)]
     if (random.below(2) === 0) field.reverse()
-    else if (field.length > 0) field.splice(random.below(field.length), random.below(2), field[random.below(field.length)])
+    else if (field.length > 0) field.splice(at, random.below(2), field[Math.min(from, field.length - 1)])
   }
   if (typeof value[name] === 'number' && (value[name] as number) < 0) value[name] = 0
 }

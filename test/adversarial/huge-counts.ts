@@ -38,7 +38,8 @@ for (const huge of [2 ** 53 - 1, 2 ** 32, 2 ** 32 + 1, 2 ** 31, 2 ** 30, 4097]) 
       ({ ...rest, head: record.type === 1 ? splice(head, head.length - 1, value) : head }),
   })
   await refuse(`length of a target: ${huge}`, {
-    'record bytes': ({ tail, ...rest }: { tail: Buffer }) => ({ ...rest, tail: tail.length > 0 ? splice(tail, 0, value) : tail }),
+    'record bytes': ({ tail, ...rest }: { tail: Buffer }) =>
+      ({ ...rest, tail: tail.length > 0 ? splice(tail, 0, value) : tail }),
   })
   // Location: flags, then the number of frames.
   await refuse(`frames of a page: ${huge}`, { 'location bytes': bytes => splice(bytes, 1, value) })
@@ -50,7 +51,9 @@ for (const huge of [2 ** 32 - 1, 2 ** 31, 2 ** 24 + 1]) {
 
 for (const [kind, name] of [[2, 'page'], [4, 'footer']] as const) {
   for (const field of ['plainLength', 'storedLength']) {
-    const hooks: Record<string, Hook> = { block: value => void (value.kind === kind && (value[field] = 2 ** 32 - 1)) }
+    const hooks: Record<string, Hook> = {
+      block: value => void (value.kind === kind && (value[field] = 2 ** 32 - 1)),
+    }
     // A stream is restored as it comes, and its footer comes last.
     await refuse(`${field} of a ${name}`, hooks, kind === 4 ? ['a', 'b'] : [])
   }

@@ -17,8 +17,9 @@ const refuse = (name: string, hooks: Record<string, Hook>) =>
   demandRefusal(t, name, { bytes: broken(entries, hooks), codes: [...codes], restored: names, brief: true })
 
 const places = {
-  'the index page itself': index.offset, 'the footer': good.bytes.length - 312, 'the header': 0, 'its first byte': 256,
-  'beyond the end': good.bytes.length, 'far beyond the end': 2 ** 53 - 1, 'the middle of a block': pages[1]!.offset + 1,
+  'the index page itself': index.offset, 'the footer': good.bytes.length - 312, 'the header': 0,
+  'the first block': 256, 'beyond the end': good.bytes.length, 'far beyond the end': 2 ** 53 - 1,
+  'the middle of a block': pages[1]!.offset + 1,
   'the page before': pages[0]!.offset, 'the page after': pages[2]!.offset,
 }
 for (const [name, offset] of Object.entries(places)) {
@@ -33,7 +34,9 @@ for (const [name, offset] of Object.entries(places)) {
   if (offset === index.offset) continue
   await refuse(`top at ${name}`, { footer: value => void (value.topOffset = offset) })
 }
-await refuse('the same child for ever', { index: value => void (value.children = Array(128).fill(value.children[0])) })
+await refuse('the same child for ever', {
+  index: value => void (value.children = Array(128).fill(value.children[0])),
+})
 await refuse('the same child under other names', {
   index: value => void (value.children =
     Array.from(value.children, (_, i) => ({ ...value.children[0], firstPath: Buffer.from(`${i + 1}`) }))),
@@ -54,7 +57,7 @@ await demandRefusal(t, 'index pages that nothing needs', {
   codes: [...codes], restored: names,
 })
 
-// Blocks within blocks: a page, and its index, stand in the payload of a frame, where no walk over blocks finds them.
+// Blocks within blocks: pages and their index stand in the payload of a frame, where no walk finds them.
 const inner = write(entries)
 await demandRefusal(t, 'pages inside a frame', {
   bytes: broken([{ path: 'a', content: [{ data: inner.bytes.subarray(256) }] }], {

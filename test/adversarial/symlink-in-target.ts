@@ -32,8 +32,9 @@ for (const from of ['file', 'stream'] as From[]) {
     t.equal(end, 'incomplete')
     t.strictSame(problems.map(({ path }) => path).sort(), ['directory', 'directory/file', 'file', 'hard', 'link'])
     t.strictSame(surroundings(sandbox), around)
+    const outside = ['directory', 'file', 'new'].map(name => join(sandbox.outside, name))
     t.strictSame(fs.readdirSync(sandbox.target).map(name => fs.readlinkSync(join(sandbox.target, name))),
-      [join(sandbox.outside, 'directory'), join(sandbox.outside, 'file'), join(sandbox.outside, 'new'), '../outside'])
+      [...outside, '../outside'])
   })
 
   for (const overwrite of ['always', 'newer'] as const) {

@@ -21,7 +21,8 @@ function page(records: Record[], more: { firstOffset?: number; closedBy?: 'limit
   return { page: read as unknown as ScannedPage['page'], firstEntry: 0, offset: 256, firstOffset }
 }
 
-const counts = (pages: number, logicalBytes: number, chunkRefs: number) => ({ pages, logicalBytes, chunkRefs }) as Footer
+const counts = (pages: number, logicalBytes: number, chunkRefs: number) =>
+  ({ pages, logicalBytes, chunkRefs }) as Footer
 
 t.test('pages in order', async () => {
   const sequence = new PageSequence(true)
@@ -37,7 +38,8 @@ t.test('a wrong place of a part', async t => {
     sequence.next(page([file('b', 'part', [10, 20])]))
     t.throws(() => sequence.next(page([file('b', 'file', [1])], { firstOffset })), { code: 'ERR_WARP_MALFORMED' })
   }
-  t.throws(() => new PageSequence(true).next(page([file('b', 'file', [1])], { firstOffset: 1 })), { code: 'ERR_WARP_MALFORMED' })
+  const late = page([file('b', 'file', [1])], { firstOffset: 1 })
+  t.throws(() => new PageSequence(true).next(late), { code: 'ERR_WARP_MALFORMED' })
 })
 
 t.test('begun within, it takes the first place as it is', async t => {
@@ -56,7 +58,8 @@ t.test('what lies between pages', async t => {
   t.throws(after([directory('b')], [directory('a')]), { code: 'ERR_WARP_ENTRY_ORDER' })
   t.throws(after([file('a', 'file', [])], [file('a/b', 'file', [])]), { code: 'ERR_WARP_NOT_A_DIRECTORY' })
   t.throws(after([file('a', 'part', [1])], [directory('a')]), { code: 'ERR_WARP_MALFORMED' })
-  t.throws(after([directory('a')], [{ type: 'hardlink', path: path('b'), targetEntry: 0 }]), { code: 'ERR_WARP_HARD_LINK_TARGET' })
+  const link: Record = { type: 'hardlink', path: path('b'), targetEntry: 0 }
+  t.throws(after([directory('a')], [link]), { code: 'ERR_WARP_HARD_LINK_TARGET' })
   t.throws(after([directory('a')], [directory('b')], 'end'), { code: 'ERR_WARP_MALFORMED' })
 })
 

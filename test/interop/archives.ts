@@ -11,7 +11,9 @@ import type { Test } from 'tap'
 import { identityFromSeed } from '../../src/codec/identity.ts'
 import { create, list, open, type CreateOptions, type CreateResult, type Keys } from '../../src/index.ts'
 import { noise } from '../adversarial/support/archives.ts'
-import { makeSandbox, removeTree, tryExtract, tryVerify, type From, type Sandbox } from '../adversarial/support/sandbox.ts'
+import {
+  makeSandbox, removeTree, tryExtract, tryVerify, type From, type Sandbox,
+} from '../adversarial/support/sandbox.ts'
 import { independent, type OtherKeys } from './support/independent.ts'
 
 const KIB = 1024
@@ -84,7 +86,9 @@ async function createHere({ base, archive }: Sandbox, options?: Partial<CreateOp
   }
 }
 
-async function makeArchive(t: Test, { options, fill = makeTree }: Case): Promise<{ sandbox: Sandbox; created: CreateResult }> {
+async function makeArchive(
+  t: Test, { options, fill = makeTree }: Case,
+): Promise<{ sandbox: Sandbox; created: CreateResult }> {
   const sandbox = makeSandbox(t)
   const tree = join(sandbox.base, 'tree')
   fs.mkdirSync(tree)
@@ -92,10 +96,14 @@ async function makeArchive(t: Test, { options, fill = makeTree }: Case): Promise
   return { sandbox, created: await createHere(sandbox, options) }
 }
 
-async function compare(t: Test, sandbox: Sandbox, created: CreateResult, { keys = {}, otherKeys }: Case): Promise<void> {
+async function compare(
+  t: Test, sandbox: Sandbox, created: CreateResult, { keys = {}, otherKeys }: Case,
+): Promise<void> {
   t.equal(created.problems, 0)
   const root = Buffer.from(created.root).toString('hex')
-  for (const from of ['file', 'stream'] as From[]) t.match(await tryVerify(sandbox, from, keys), { class: 'ok', root })
+  for (const from of ['file', 'stream'] as From[]) {
+    t.match(await tryVerify(sandbox, from, keys), { class: 'ok', root })
+  }
   t.equal(independent.verdictOf(sandbox.archive, otherKeys), 'ok')
 
   const other = independent.open(sandbox.archive, otherKeys)
@@ -124,7 +132,8 @@ async function compare(t: Test, sandbox: Sandbox, created: CreateResult, { keys 
   t.match(await tryExtract(sandbox, 'stream', keys), { class: 'ok', root })
   t.strictSame([...treeAt(sandbox.target)], expected)
   const tree = join(sandbox.base, 'tree')
-  if (fs.existsSync(tree)) t.strictSame([...treeAt(join(sandbox.target, 'tree'))], [...treeAt(tree)], 'as it was')
+  if (!fs.existsSync(tree)) return
+  t.strictSame([...treeAt(join(sandbox.target, 'tree'))], [...treeAt(tree)], 'as it was')
 }
 
 const secret = { passphrase: 'secret', passphraseCost: CHEAP }
@@ -138,7 +147,7 @@ const cases: Record<string, Case> = {
     options: { recipients: [identity.recipient] }, keys: { identities: [identity] }, otherKeys: { identity: seed },
   },
   'passphrase and recipient, by the recipient': {
-    options: { ...secret, recipients: [identityFromSeed(noise(32)).recipient, identity.recipient], compress: 'lz4' },
+    options: { ...secret, recipients: [identityFromSeed(noise(32)).recipient, identity.recipient] },
     keys: { identities: [identity] }, otherKeys: { identity: seed },
   },
   signed: { options: { signWith: identity } },
@@ -182,8 +191,9 @@ t.test('a file of more than 64 MiB, in parts', async t => {
   t.teardown(() => archive.close())
   const pieces: Uint8Array[] = []
   const entry = (await archive.find('tree/large'))!
-  for await (const piece of archive.content(entry, { offset: 63 * MIB, length: MIB + MIB / 2 })) pieces.push(Buffer.from(piece))
-  t.ok(Buffer.concat(pieces).equals(original.subarray(63 * MIB, 64 * MIB + MIB / 2)), 'a range')
+  const range = { offset: 63 * MIB, length: 1.5 * MIB }
+  for await (const piece of archive.content(entry, range)) pieces.push(Buffer.from(piece))
+  t.ok(Buffer.concat(pieces).equals(original.subarray(range.offset, range.offset + range.length)), 'a range')
 })
 
 t.test('from standard input', async t => {

@@ -56,7 +56,9 @@ async function describe(entry: Entry, archive: Archive, expected?: ExpectedEntry
   if (link !== undefined) return { path: textOf(path), type, link }
   const content: Uint8Array[] = []
   // Its content is not stated where it is a hole that no test should read.
-  if (expected?.blake3 !== undefined) for await (const piece of archive.content(entry)) content.push(Buffer.from(piece))
+  if (expected?.blake3 !== undefined) {
+    for await (const piece of archive.content(entry)) content.push(Buffer.from(piece))
+  }
   return {
     path: textOf(path), type, ...metadataOf(entry), mtime: [mtimeSeconds, mtimeNanoseconds],
     ...(type === 'file' && { size }), ...(expected?.blake3 !== undefined && { blake3: digestOf(content) }),
@@ -81,7 +83,8 @@ function describeOther(entry: OtherEntry, archive: OtherArchive, expected?: Expe
 }
 
 const keysOf = ({ passphrase, identity }: Vector): Keys => ({
-  ...(passphrase !== undefined && { passphrase }), ...(identity !== undefined && { identities: [readIdentity(identity)] }),
+  ...(passphrase !== undefined && { passphrase }),
+  ...(identity !== undefined && { identities: [readIdentity(identity)] }),
 })
 
 t.test('are what make.mjs makes', async t => {
@@ -108,7 +111,8 @@ for (const vector of vectors) {
       const listed = await tryList(sandbox, from, keys)
       t.ok(['ok', 'damaged', ...classes].includes(listed.class), `list a ${from}: ${listed.code}`)
       const extracted = await tryExtract(sandbox, from, keys)
-      t.ok(['ok', 'incomplete', 'damaged', ...classes].includes(extracted.class), `extract a ${from}: ${extracted.code}`)
+      const possible = ['ok', 'incomplete', 'damaged', ...classes]
+      t.ok(possible.includes(extracted.class), `extract a ${from}: ${extracted.code}`)
       if (from === 'stream' && expect.class !== 'ok') t.not(extracted.class, 'ok', 'a stream is read whole')
       removeTree(sandbox.target)
       t.strictSame(surroundings(sandbox), around)

@@ -8,7 +8,7 @@ import type { Test } from 'tap'
 import type { ErrorClass, ExtractOptions } from '../../../src/index.ts'
 import type { Written } from './archives.ts'
 import {
-  makeSandbox, surroundings, tryExtract, tryVerify, type From, type Outcome, type Sandbox,
+  makeSandbox, removeTree, surroundings, tryExtract, tryVerify, type From, type Outcome, type Sandbox,
 } from './sandbox.ts'
 
 /** Exit status 10, 12 and 13. */
@@ -90,7 +90,7 @@ class Attempts {
     const { target } = this.#sandbox
     if (!fs.existsSync(target)) return new Map()
     const restored = readBack(target)
-    fs.rmSync(target, { recursive: true })
+    removeTree(target)
     return restored
   }
 }

@@ -48,7 +48,8 @@ export function removeTree(path: string): void {
   try {
     fs.rmSync(path, { recursive: true, force: true })
   } catch {
-    // Node's own works by recursion.
+    // Node's own works by recursion, and what is read-only keeps what it holds.
+    execFileSync('chmod', ['-R', 'u+rwX', '--', path])
     execFileSync('rm', ['-rf', '--', path])
   }
 }
