@@ -1,4 +1,4 @@
-/** SIGINT and SIGTERM as an AbortSignal. A second one ends the process at once. */
+/** SIGINT and SIGTERM as an AbortSignal; a second one ends the process at once. A write beyond a file size limit is an error, no signal. */
 import { EXIT, WarpError } from '../base/errors.ts'
 
 export function abortOnSignals(): AbortSignal {
@@ -9,5 +9,7 @@ export function abortOnSignals(): AbortSignal {
   }
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
+  // By default it ends the process; ignored, the write fails with EFBIG and is told of.
+  process.on('SIGXFSZ', () => {})
   return controller.signal
 }

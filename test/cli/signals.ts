@@ -1,7 +1,7 @@
 import t from 'tap'
 import { existsSync, readdirSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { parseLines, start, warp, PROGRAM, type Ended } from './support/run.ts'
+import { parseLines, shell, start, warp, PROGRAM, type Ended } from './support/run.ts'
 
 /** Sends `signals` once `create` has begun to write; its input never ends. */
 async function interrupt(cwd: string, signals: NodeJS.Signals[]): Promise<Ended> {
@@ -40,4 +40,12 @@ t.test('an archive that was there stays', async t => {
   await warp(['create', '-o', 'x.warp', 'a'], { cwd })
   await interrupt(cwd, ['SIGINT'])
   t.match(await warp(['list', 'x.warp'], { cwd }), { status: 0, stdout: 'a\n' })
+})
+
+t.test('a file size limit is an output error', { skip: process.platform === 'win32' }, async t => {
+  const cwd = t.testdir({ big: Buffer.alloc(3_000_000, 'x').map((_, i) => (i * 2654435761) >>> 13) })
+  // 1,024 blocks of 1 KiB: less than the archive needs, for this content does not shrink that much.
+  const { status, stderr } = await shell('ulimit -f 1024; warp create -q --compress none -o x.warp big', { cwd })
+  t.equal(status, 4, stderr)
+  t.same(readdirSync(cwd), ['big'])
 })
