@@ -64,12 +64,17 @@ export interface ContentRange {
   length?: number
 }
 
+/** Pages whose entries are kept; those of a full one take some 4 MiB. */
+const KEPT_RUNS = 8
+
 export class Archive {
   readonly unlocked: Unlocked
   readonly footer: CheckedFooter
   readonly #source: ArchiveSource
   readonly #tree: TreeReader
   #frame: { offset: number; bytes: Uint8Array } | null = null
+  /** Entries of the pages that hard links led back to, the most recent last: mostly they are the same few. */
+  readonly #runs: Entry[][] = []
 
   constructor(source: ArchiveSource, unlocked: Unlocked, footer: CheckedFooter) {
     this.#source = source
@@ -151,11 +156,23 @@ export class Archive {
 
   /** Entry number `number`. */
   async entryAt(number: number): Promise<Entry> {
+    const at = this.#runs.findIndex((run) => number >= run[0]!.number && number < run[0]!.number + run.length)
+    const run = at < 0 ? await this.#readRun(number) : this.#runs.splice(at, 1)[0]!
+    this.#runs.push(run)
+    if (this.#runs.length > KEPT_RUNS) this.#runs.shift()
+    return run[number - run[0]!.number]!
+  }
+
+  /** All entries of the page with entry `number`. */
+  async #readRun(number: number): Promise<Entry[]> {
     const found = await this.#tree.pageOf(number)
+    const run: Entry[] = []
     if (found) {
-      for (const { entry } of new EntryAssembler().page(found.page, found.firstEntry, found.firstOffset)) if (entry?.number === number) return entry
+      for (const { entry } of new EntryAssembler().page(found.page, found.firstEntry, found.firstOffset)) if (entry) run.push(entry)
     }
-    throw new WarpError('ERR_WARP_MALFORMED', `there is no entry ${number}`)
+    // The only page of a small archive is found for any number.
+    if (!run.some((entry) => entry.number === number)) throw new WarpError('ERR_WARP_MALFORMED', `there is no entry ${number}`)
+    return run
   }
 
   /** For a hard link, the entry that it is another name of; else the entry itself. */

@@ -50,6 +50,10 @@ t.test('many pages', async t => {
     }
     for (const missing of ['a', 'd00/g', 'd20/a', 'd20/a large file/x', 'd40', 'z', '']) t.equal(await opened.find(missing), null, missing)
     await t.rejects(opened.entryAt(82), { code: 'ERR_WARP_MALFORMED' })
+    const far = [0, 20, 60]
+    const first = await Promise.all(far.map(number => opened.entryAt(number)))
+    // Links lead to and fro between pages: none is read each time.
+    for (const [i, number] of far.entries()) t.ok(await opened.entryAt(number) === first[i])
     const link = await opened.find('e')
     t.match(link, { type: 'hardlink', link: 5, mode: 0o644 })
     t.equal(text(link!.linkPath!), 'd02/file')
