@@ -30,8 +30,13 @@ export class EntryPaths {
   }
 
   async pathOf(number: number): Promise<Uint8Array> {
-    let page = this.#firstEntries.length - 1
-    while (page > 0 && this.#firstEntries[page]! > number) page--
+    // The last page that begins at or before the entry; of several, those before hold a part alone.
+    let page = 0
+    for (let high = this.#firstEntries.length; high - page > 1; ) {
+      const middle = (page + high) >>> 1
+      if (this.#firstEntries[middle]! <= number) page = middle
+      else high = middle
+    }
     const path = (await this.#paths(page))[number - this.#firstEntries[page]!]
     if (!path) throw new WarpError('ERR_WARP_HARD_LINK_TARGET', `there is no entry ${number}`)
     return path

@@ -63,6 +63,8 @@ export async function extract(source: Source, options: ExtractOptions): Promise<
         onProgress?.({ bytes, totalBytes: reading.archive?.footer.logicalBytes ?? null, entries, totalEntries: reading.archive?.size ?? null, path: displayPath(path) })
       },
       pathOf: (number) => paths.pathOf(number),
+      // Of a stream, what lies where is known at its end.
+      adopt: reading.archive ? (number, place) => restoreContent(reading.archive, number, place, restorer!, owner) : null,
     })
     for await (const assembled of assembledOf(reading, selection, paths)) {
       if (signal?.aborted) throw new WarpError('ERR_WARP_INTERRUPTED', 'interrupted')
@@ -135,18 +137,22 @@ async function restoreContent(
   }
   const temporary = Buffer.from(`.warp-${randomBytes(6).toString('hex')}`)
   const { handle } = place.directory
-  const fd = tree.createExclusive(handle, temporary, 0o600)
+  let fd: number
   try {
-    let position = 0
-    for await (const bytes of archive.content(entry)) {
-      writeFully(fd, bytes, position)
-      position += bytes.length
-    }
+    fd = tree.createExclusive(handle, temporary, 0o600)
+  } catch (error) {
+    restorer.refuse(place.path, error)
+    return false
+  }
+  try {
+    for await (const { position, bytes } of archive.dataOf(entry)) writeFully(fd, bytes, position)
+    fs.ftruncateSync(fd, entry.size)
     restorer.reportMetadata(place.path, applyMetadata({ fd }, entry, { ...owner, xattrs: true, isSymlink: false }))
   } catch (error) {
     tree.removeAt(handle, temporary)
-    if (!(error instanceof WarpError) || error.class !== 'damaged') throw error
-    restorer.fail(place.path, 'damaged', error.message)
+    if (error instanceof WarpError && error.class !== 'damaged') throw error
+    if (error instanceof WarpError) restorer.fail(place.path, 'damaged', error.message)
+    else restorer.refuse(place.path, error)
     return false
   } finally {
     fs.closeSync(fd)

@@ -16,6 +16,8 @@ export interface FrameJob<T> {
 
 /** Frames that wait for more pages to refer to them: more than one batch makes. */
 const HELD_FRAMES = 16
+/** Chunks that wait: of tiny files, or of files that share one chunk, a frame can hold very many. */
+const HELD_WANTS = 16_384
 
 export class FrameJobs<T> {
   readonly #held = new Map<number, FrameJob<T>>()
@@ -23,6 +25,7 @@ export class FrameJobs<T> {
   readonly #limit: number
   readonly #run: (job: FrameJob<T>) => Promise<void>
   #failure: { error: unknown } | null = null
+  #heldWants = 0
 
   /**
    * @param limit jobs that run at a time
@@ -40,11 +43,12 @@ export class FrameJobs<T> {
     job.chunks.push(offset, length)
     job.ids.push(id)
     job.wants.push(want)
+    this.#heldWants++
   }
 
-  /** Starts jobs until few enough frames are held; waits while too many run. */
+  /** Starts jobs until few enough frames and chunks are held; waits while too many run. */
   async settle(): Promise<void> {
-    while (this.#held.size > HELD_FRAMES) await this.#start()
+    while (this.#held.size > HELD_FRAMES || this.#heldWants > HELD_WANTS) await this.#start()
   }
 
   /** Starts all that is held, and waits for all that runs, also after a failure: then nothing runs any more. */
@@ -62,6 +66,7 @@ export class FrameJobs<T> {
     for (const offset of this.#held.keys()) if (offset < first) first = offset
     const job = this.#held.get(first)!
     this.#held.delete(first)
+    this.#heldWants -= job.wants.length
     const running = this.#run(job)
       .catch((error: unknown) => {
         this.#failure ??= { error }

@@ -31,6 +31,8 @@ export class HardLinks {
   #restored = new Uint8Array(1024)
   /** Links to entries that were not selected; the first of each gets the content. */
   readonly orphans: Link[] = []
+  /** Where the content of an orphan's entry was restored to, by its number. */
+  readonly #adopted = new Map<number, Uint8Array>()
 
   constructor(restorer: Restorer) {
     this.#restorer = restorer
@@ -59,7 +61,8 @@ export class HardLinks {
 
   /** Makes the links whose targets are there; the others become orphans. */
   async make(): Promise<void> {
-    for (const link of this.#waiting.splice(0)) {
+    // By what they lead to: whoever looks up paths reads each page once.
+    for (const link of this.#waiting.splice(0).sort((a, b) => a.entry.link! - b.entry.link!)) {
       if (!this.isRestored(link.entry.link!)) {
         this.orphans.push(link)
         continue
@@ -92,17 +95,16 @@ export class HardLinks {
 
   /**
    * Restores what orphans are names of: the first of each entry as a file of its own, the others as links
-   * to it.
+   * to it. May be called again.
    * @param restoreAs restores entry `number` at a place; resolves to whether it could
    */
   async adopt(restoreAs: (number: number, place: Place) => Promise<boolean>): Promise<void> {
-    const first = new Map<number, Uint8Array>()
     for (const orphan of this.orphans.splice(0)) {
       const number = orphan.entry.link!
-      const adopted = first.get(number)
+      const adopted = this.#adopted.get(number)
       if (adopted) this.#link(orphan, adopted)
       else if (await restoreAs(number, orphan)) {
-        first.set(number, orphan.path)
+        this.#adopted.set(number, orphan.path)
         this.#restorer.succeed(orphan, orphan.entry)
       }
       this.#restorer.directories.done(orphan.directory)

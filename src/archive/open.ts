@@ -236,7 +236,27 @@ export class Archive {
   }
 
   /** Bytes from `from` up to `end`, positions in the file, of a run of extents; each chunk is verified. */
-  async *bytesOf({ extents, frames, offsets, fileOffset }: Assembled, from = 0, end = Infinity): AsyncGenerator<Uint8Array> {
+  async *bytesOf(assembled: Assembled, from = 0, end = Infinity): AsyncGenerator<Uint8Array> {
+    for (const { bytes, length } of this.#pieces(assembled, from, end)) {
+      if (bytes) yield bytes
+      else yield* zeros(length)
+    }
+  }
+
+  /** What of a regular file is not holes, in order, each chunk verified. @throws {WarpError} as `content` */
+  async *dataOf(file: Entry): AsyncGenerator<{ position: number; bytes: Uint8Array }> {
+    for await (const assembled of this.#between(atOrBeneath(file.path))) {
+      const order = comparePaths(assembled.path, file.path)
+      if (order > 0) return
+      if (order < 0) continue
+      for (const { position, bytes } of this.#pieces(assembled, 0, Infinity)) if (bytes) yield { position, bytes }
+    }
+  }
+
+  /** `bytes` is null for a hole. */
+  *#pieces(
+    { extents, frames, offsets, fileOffset }: Assembled, from: number, end: number,
+  ): Generator<{ position: number; length: number; bytes: Uint8Array | null }> {
     const { chunkIdKey } = this.unlocked
     let position = fileOffset
     let chunk = -1
@@ -248,7 +268,7 @@ export class Archive {
       const last = Math.min(end, position)
       if (first >= last) continue
       if (extent.kind === 'hole') {
-        yield* zeros(last - first)
+        yield { position: first, length: last - first, bytes: null }
         continue
       }
       const frame = frames[chunk]!
@@ -257,7 +277,7 @@ export class Archive {
       if (bytes.length < extent.length || Buffer.compare(id, extent.id) !== 0) {
         throw new WarpError('ERR_WARP_CHUNK_DAMAGED', 'a chunk is not what its id says', { offset: frame })
       }
-      yield bytes.subarray(first - start, last - start)
+      yield { position: first, length: last - first, bytes: bytes.subarray(first - start, last - start) }
     }
   }
 

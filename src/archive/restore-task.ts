@@ -72,6 +72,7 @@ export function restore(request: RestoreRequest): RestoreReply {
   const failed: RestoreReply['failed'] = []
   const unwritten: RestoreReply['unwritten'] = []
   const problems: RestoreReply['problems'] = []
+  const moreOf = new Map(files.more.map((more) => [more.file, more]))
   const chunkCount = chunks.length / 2
   const bytesOf = (chunk: number) => frame.subarray(chunks[2 * chunk], chunks[2 * chunk]! + chunks[2 * chunk + 1]!)
 
@@ -106,7 +107,7 @@ export function restore(request: RestoreRequest): RestoreReply {
         end_ = targets[2 * chunk + 1]! + chunks[2 * chunk + 1]!
       }
       if (end_ < field('size')) fs.ftruncateSync(fd, field('size'))
-      const more = files.more.find((some) => some.file === file)
+      const more = moreOf.get(file)
       const metadata = {
         mode: field('mode'), uid: field('uid'), gid: field('gid'), user: more?.user ?? NONE, group: more?.group ?? NONE,
         mtimeSeconds: field('mtimeSeconds'), mtimeNanoseconds: field('mtimeNanoseconds'), xattrs: more?.xattrs ?? [],

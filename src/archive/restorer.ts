@@ -42,8 +42,10 @@ interface LargeFile extends Place {
 /** What a chunk is wanted for. */
 type Want = ({ small: SmallFile } | { large: LargeFile }) & { fileOffset: number }
 
-/** Directories held open at a time; more wait until some are done. */
-const MAX_OPEN_DIRECTORIES = 400
+/** Directories and files that may come to be held open before all that is under way is waited for. */
+const MAX_OPEN = 400
+/** Links to what was not selected that are remembered before they are made files of their own. */
+const MAX_ORPHANS = 4096
 
 export interface RestorerOptions {
   tree: TargetTree
@@ -59,6 +61,8 @@ export interface RestorerOptions {
   onBytes: (bytes: number, path: Uint8Array) => void
   /** Path of an entry by its number. */
   pathOf: (number: number) => Promise<Uint8Array>
+  /** Restores an entry that was not selected, for a link to it; null while that cannot be done. */
+  adopt: ((number: number, place: Place) => Promise<boolean>) | null
 }
 
 export class Restorer {
@@ -75,6 +79,8 @@ export class Restorer {
   /** Metadata of directories directly in staging, which cannot be moved once they are read-only. */
   readonly #afterMove: { name: Buffer; entry: Entry | null }[] = []
   #rootEntry: Entry | null = null
+  /** What stays open even if all that is under way is waited for. */
+  #lastingOpen = 0
   #temporary = 0
   readonly #temporaryPrefix = `.warp-${randomBytes(4).toString('hex')}-`
   restored = 0
@@ -91,7 +97,12 @@ export class Restorer {
   /** Takes the next record, in archive order. */
   async take(assembled: Assembled): Promise<void> {
     const { entry, path } = assembled
-    if (this.directories.open > MAX_OPEN_DIRECTORIES) await this.#jobs.drain()
+    this.#lastingOpen = Math.min(this.#lastingOpen, this.#open)
+    if (this.#open > this.#lastingOpen + MAX_OPEN || (this.options.adopt && this.links.orphans.length > MAX_ORPHANS)) {
+      await this.finish()
+      if (this.options.adopt) await this.links.adopt(this.options.adopt)
+      this.#lastingOpen = this.#open
+    }
     const isContinuation = assembled.fileOffset > 0 || (this.#large !== null && Buffer.compare(this.#large.path, path) === 0)
     if (isContinuation) {
       if (this.#skipped === null && this.#large) this.#addExtents(this.#large, assembled)
@@ -102,6 +113,10 @@ export class Restorer {
       else if (!entry) this.#skipped = path
     }
     await this.#jobs.settle()
+  }
+
+  get #open(): number {
+    return this.directories.open + this.#unfinished.size
   }
 
   /** Waits for all that is under way, makes the links, and gives everything its final name. */
@@ -145,7 +160,7 @@ export class Restorer {
     try {
       make(madeAs)
     } catch (error) {
-      this.#refuse(place.path, error)
+      this.refuse(place.path, error)
       return false
     }
     return this.#giveName(place, madeAs)
@@ -165,7 +180,7 @@ export class Restorer {
       this.directories.claim(directory, name)
       return { directory, name, path }
     } catch (error) {
-      this.#refuse(path, error)
+      this.refuse(path, error)
       return null
     }
   }
@@ -194,7 +209,7 @@ export class Restorer {
       if (directory.isNew || this.options.overwrite !== 'never') directory.entry = entry
       this.succeed(place, entry)
     } catch (error) {
-      this.#refuse(place.path, error)
+      this.refuse(place.path, error)
     }
   }
 
@@ -249,7 +264,7 @@ export class Restorer {
       const fd = this.options.tree.createExclusive(place.directory.handle, madeAs, 0o600)
       this.#large = { ...place, fd, madeAs, pending: 0, entry: null, failure: null }
     } catch (error) {
-      this.#refuse(place.path, error)
+      this.refuse(place.path, error)
       if (!assembled.entry) this.#skipped = place.path
       return
     }
@@ -347,7 +362,7 @@ export class Restorer {
       fs.ftruncateSync(fd, entry.size)
     } catch (error) {
       this.#discard(large)
-      this.#refuse(large.path, error)
+      this.refuse(large.path, error)
       return
     }
     this.#unfinished.delete(large)
@@ -406,13 +421,13 @@ export class Restorer {
       return true
     } catch (error) {
       tree.removeAt(directory.handle, madeAs)
-      this.#refuse(path, error)
+      this.refuse(path, error)
       return false
     }
   }
 
   /** Reports why an entry was not restored. @throws what keeps everything else from being restored too */
-  #refuse(path: Uint8Array, error: unknown): void {
+  refuse(path: Uint8Array, error: unknown): void {
     const code = codeOf(error)
     if (isFatal(code)) throw outputError(error, displayPath(path))
     const message = error instanceof WarpError ? error.message : describeProblem(code, (error as Error).message)
@@ -442,18 +457,21 @@ export class Restorer {
     const { tree } = this.options
     const root = tree.openDirectory([])
     const from = tree.openDirectory([staging])
+    const stuck = new Set<string>()
     try {
       for (const name of tree.namesIn(from)) {
         try {
           tree.renameAt(from, name, root, name, { replace: false })
         } catch (error) {
+          stuck.add(name.toString('latin1'))
           this.fail(name, 'unrestored', describeProblem(codeOf(error), (error as Error).message))
         }
       }
     } finally {
       from.release()
     }
-    for (const { name, entry } of this.#afterMove) this.#setDirectoryMetadata([name], entry)
+    // What took its name meanwhile is not ours.
+    for (const { name, entry } of this.#afterMove) if (!stuck.has(name.toString('latin1'))) this.#setDirectoryMetadata([name], entry)
     tree.removeTreeAt(root, staging)
     root.release()
   }

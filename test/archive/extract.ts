@@ -288,6 +288,47 @@ t.test('many links are made without holding them all', async t => {
   t.equal(fs.statSync(path.join(target, 'l4999')).nlink, 5001)
 })
 
+t.test('links of what was not selected, in very many directories', async t => {
+  const archive = path.join(makeDirectory(t), 'x.warp')
+  // More than are held open.
+  const count = 1500
+  const name = (i: number) => String(i).padStart(4, '0')
+  const numbers = [...Array(count).keys()]
+  await archiveEntries([
+    ...numbers.map(i => file(`a/${name(i)}`, Buffer.from(name(i)), { inode: name(i) })),
+    ...numbers.map((i): SourceEntry => ({ kind: 'link', path: `b/${name(i)}/f`, inode: name(i) })),
+    ...numbers.map((i): SourceEntry => ({ kind: 'link', path: `c/${name(i)}/f`, inode: name(i) })),
+  ], archive)
+  for (const selected of ['b', '']) {
+    const target = makeDirectory(t)
+    const before = openDescriptors().length
+    let most = 0
+    let seen = 0
+    const onProgress = () => {
+      if (seen++ % 50 === 0) most = Math.max(most, openDescriptors().length - before)
+    }
+    const { problems } = await extracted(archive, target, { paths: selected ? [selected] : [], onProgress })
+    t.same(problems, [])
+    t.ok(most > 0 && most < 700, `${most} open`)
+    for (const i of [0, 700, count - 1]) t.equal(read(target, 'b', name(i), 'f'), name(i))
+    t.equal(fs.readdirSync(path.join(target, 'b')).length, count)
+  }
+})
+
+t.test('a sparse file whose link alone is selected stays sparse', async t => {
+  const archive = path.join(makeDirectory(t), 'x.warp')
+  const hole = Buffer.alloc(MIB)
+  await archiveEntries([
+    file('a', [Buffer.alloc(4096, 1), ...Array(64).fill(hole), Buffer.alloc(4096, 2), hole], { inode: '1' }), { kind: 'link', path: 'b', inode: '1' },
+  ], archive)
+  const target = makeDirectory(t)
+  t.same((await extracted(archive, target, { paths: ['b'] })).problems, [])
+  const { size, blocks } = fs.statSync(path.join(target, 'b'))
+  t.equal(size, 65 * MIB + 8192)
+  t.ok(blocks * 512 < MIB)
+  t.ok(fs.readFileSync(path.join(target, 'b')).subarray(64 * MIB + 4096).equals(Buffer.concat([Buffer.alloc(4096, 2), hole])))
+})
+
 t.test('progress', async t => {
   const archive = await smallArchive(t)
   const seen: number[] = []

@@ -37,6 +37,19 @@ t.test('jobs run in the order of their frames, so many at a time', async t => {
   t.same([order.length, most], [100, 3])
 })
 
+t.test('what is wanted of few frames does not pile up', async t => {
+  const ran: number[] = []
+  const jobs = new FrameJobs<number>(2, async ({ wants }) => void ran.push(wants.length))
+  // Tiny files: many in a frame.
+  for (let i = 0; i < 100_000; i++) {
+    jobs.add(i % 2, 0, 1, id, i)
+    await jobs.settle()
+  }
+  await jobs.drain()
+  t.equal(ran.reduce((sum, wants) => sum + wants, 0), 100_000)
+  t.ok(Math.max(...ran) <= 16_385)
+})
+
 for (const verb of ['settle', 'drain'] as const) {
   t.test(`after a failure nothing runs any more: ${verb}`, async t => {
     let running = 0
