@@ -94,7 +94,9 @@ function headerAt(bytes: Uint8Array): BlockHeader | null {
 export async function findPages(source: FileSource, unlocked: Unlocked): Promise<Findings> {
   const { archiveId } = unlocked.header
   const findings: Findings = { pages: [], stated: new Map(), unreadable: [], hasFooter: false }
-  const index: { offset: number; firstOffset: number; entries: number }[] = []
+  const index: FoundIndex[] = []
+  const gaps: Gap[] = []
+  let top: number | null = null
   let position = unlocked.firstBlock
   let nextOrdinal = 0
   let gap = false
@@ -103,6 +105,7 @@ export async function findPages(source: FileSource, unlocked: Unlocked): Promise
     if (!block || block.offset > position) findings.unreadable.push({ from: position, to: block?.offset ?? source.length })
     if (!block) break
     const { header, offset } = block
+    if (header.ordinal !== nextOrdinal) gaps.push({ from: position, to: offset })
     position = offset + blockBytes(header)
     if (position > source.length) {
       findings.unreadable.push({ from: offset, to: source.length })
@@ -119,35 +122,72 @@ export async function findPages(source: FileSource, unlocked: Unlocked): Promise
         findings.pages.push({ offset, afterGap: gap })
         gap = false
       } else if (header.kind === KIND.indexPage) {
-        const { level, children } = readIndexPage(plain)
-        if (level === 1) index.push(...children)
+        index.push({ offset, ...readIndexPage(plain) })
       } else {
         const { topLevel, topOffset } = readFooter(plain)
+        top = topOffset
         // §9.1: an archive with one page has no index page that would say where it begins.
         if (topLevel === 0) findings.stated.set(topOffset, { firstOffset: 0, firstEntry: 0 })
       }
     } catch (error) {
       if (!(error instanceof WarpError)) throw error
       findings.unreadable.push({ from: offset, to: position })
+      gaps.push({ from: offset, to: position })
       if (header.kind === KIND.page) gap = true
     }
   }
-  state(findings, index)
+  for (const [offset, page] of numberPages(index, gaps, top)) findings.stated.set(offset, page)
   return findings
 }
 
-/** Numbers the entries of the pages that the index names, as far as it names all before them. */
-function state(findings: Findings, index: { offset: number; firstOffset: number; entries: number }[]): void {
-  const known = new Set(index.map(({ offset }) => offset))
-  let firstEntry: number | null = 0
-  const [firstPage] = findings.pages
-  // Index pages cover 128 pages each: one that is missing leaves the numbers after it unknown.
-  index.forEach(({ offset, firstOffset, entries }, i) => {
-    if (i > 0 && findings.pages.some((page) => page.offset > index[i - 1]!.offset && page.offset < offset && !known.has(page.offset))) firstEntry = null
-    if (i === 0 && firstPage && firstPage.offset < offset) firstEntry = null
-    findings.stated.set(offset, { firstOffset, firstEntry })
-    if (firstEntry !== null) firstEntry += entries
-  })
+/** An intact index page. */
+export interface FoundIndex {
+  offset: number
+  level: number
+  children: { offset: number; firstOffset: number; entries: number }[]
+}
+
+/** Blocks are missing or unreadable between these file offsets; both are the same where bytes were taken out. */
+export interface Gap {
+  from: number
+  to: number
+}
+
+/**
+ * What is known of the pages that intact index pages name. An index page whose place in the tree cannot be
+ * told leaves its entries without numbers: a wrong one would give a hard link another file's content.
+ * @param index in file order
+ * @param gaps in file order
+ * @param top file offset of the top's block if the footer is intact
+ * @returns by file offset of the page
+ */
+export function numberPages(index: FoundIndex[], gaps: Gap[], top: number | null): Map<number, StatedPage> {
+  const firstEntries = new Map<number, number>()
+  if (top !== null) firstEntries.set(top, 0)
+  for (const { offset, children } of [...index].sort((a, b) => b.level - a.level)) {
+    let next = firstEntries.get(offset)
+    for (const child of next === undefined ? [] : children) {
+      firstEntries.set(child.offset, next!)
+      next! += child.entries
+    }
+  }
+  const stated = new Map<number, StatedPage>()
+  let before = { offset: 0, end: 0 as number | null }
+  let gap = 0
+  for (const { offset, level, children } of index) {
+    if (level !== 1) continue
+    const [first] = children
+    while (gap < gaps.length && gaps[gap]!.to <= before.offset) gap++
+    // The page that a gap begins with follows directly all the same.
+    const isNext = gap === gaps.length || gaps[gap]!.from > first!.offset || (gaps[gap]!.from === first!.offset && gaps[gap]!.to > first!.offset)
+    let next: number | null = firstEntries.get(offset) ?? (isNext ? before.end : null)
+    for (const child of children) {
+      stated.set(child.offset, { firstOffset: child.firstOffset, firstEntry: next })
+      if (next !== null) next += child.entries
+    }
+    before = { offset, end: next }
+  }
+  return stated
 }
 
 /** Reads a page again that was found intact. */

@@ -2,6 +2,7 @@
  * `recover`: what is intact of a damaged or truncated archive, into a new one. The damaged archive is
  * read twice: to find what is lost, and to take over the rest.
  */
+import fs from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { WarpError, asWarpError } from '../base/errors.ts'
 import { hash, keyedHash } from '../codec/blake3.ts'
@@ -29,6 +30,7 @@ export async function recover(options: RecoverOptions): Promise<RecoverResult> {
   const source = new FileSource(options.archive)
   const pool = poolFor(source.length, options.threads ?? availableParallelism())
   try {
+    demandOther(source, options.output)
     const unlocked = await unlockDamaged(source, options)
     const { newPassphrase, newRecipients = [] } = options
     if (unlocked.header.encrypted && newPassphrase === undefined && newRecipients.length === 0) {
@@ -63,6 +65,13 @@ export async function recover(options: RecoverOptions): Promise<RecoverResult> {
     await pool.close()
     source.close()
   }
+}
+
+/** @throws {WarpError} ERR_WARP_USAGE: `output` is the damaged archive, of which another try may get more */
+function demandOther(source: FileSource, output: string): void {
+  const [damaged, replaced] = [fs.fstatSync(source.fd, { bigint: true }), fs.statSync(output, { bigint: true, throwIfNoEntry: false })]
+  if (damaged.ino !== replaced?.ino || damaged.dev !== replaced.dev) return
+  throw new WarpError('ERR_WARP_USAGE', 'the new archive would replace the damaged one', { path: output, hint: 'name another file to write' })
 }
 
 /** A record of an intact page, numbered as far as that is known. */
@@ -213,7 +222,7 @@ class Recovery {
     for (const { offset, afterGap } of this.#findings.pages) {
       const page = await readFoundPage(this.#source, this.#unlocked, offset)
       const stated = this.#findings.stated.get(offset)
-      if (afterGap) number = stated?.firstEntry ?? null
+      if (afterGap || number === null) number = stated?.firstEntry ?? null
       const goesOn: boolean = !afterGap && openPath !== null
       const first = page.records[0]!
       const isFile = first.type === 'file' || first.type === 'part'

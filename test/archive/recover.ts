@@ -272,3 +272,15 @@ t.test('an archive within the archive is not taken for it', async t => {
   t.same(lost.map(({ path }) => path), ['a', 'b'])
   t.equal((await entriesOf(inner)).length, 1)
 })
+
+t.test('the damaged archive is not replaced', async t => {
+  const archive = path.join(makeDirectory(t), 'x.warp')
+  await archiveEntries([file('a', Buffer.from('x'))], archive)
+  fs.truncateSync(archive, fs.statSync(archive).size - 10)
+  const before = fs.readFileSync(archive)
+  const other = `${archive}.link`
+  fs.symlinkSync(archive, other)
+  for (const output of [archive, other]) await t.rejects(recover({ archive, output, threads: 1 }), { code: 'ERR_WARP_USAGE' })
+  t.ok(fs.readFileSync(archive).equals(before))
+  t.equal(fs.readdirSync(path.dirname(archive)).length, 2)
+})
