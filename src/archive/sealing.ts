@@ -45,7 +45,9 @@ export function newArchive(options: NewArchiveOptions): NewArchive {
   const slots: KeySlot[] = recipients.map((recipient) => wrapForRecipient({ archiveKey, archiveId, recipient, random: randomBytes }))
   if (passphrase !== undefined) {
     const { iterations, memoryKib } = options.passphraseCost ?? DEFAULT_PASSPHRASE_COST
-    slots.unshift(wrapForPassphrase({ archiveKey, archiveId, passphrase: Buffer.from(passphrase as Uint8Array), iterations, memoryKib, random: randomBytes }))
+    const bytes = Buffer.from(passphrase as Uint8Array)
+    slots.unshift(wrapForPassphrase({ archiveKey, archiveId, passphrase: bytes, iterations, memoryKib, random: randomBytes }))
+    bytes.fill(0)
   }
   const keys = subKeys(archiveKey, segmentSalt)
   const header = writeHeader(

@@ -47,9 +47,13 @@ async function findArchiveKey({ slots, archiveId }: Header, { passphrase, askPas
   const given = passphrase ?? (passphraseSlots.length > 0 ? await askPassphrase?.() : null)
   if (given !== undefined && given !== null) {
     const bytes = Buffer.from(given as Uint8Array)
-    for (const slot of passphraseSlots) {
-      const key = unwrapWithPassphrase(slot, archiveId, bytes)
-      if (key) return key
+    try {
+      for (const slot of passphraseSlots) {
+        const key = unwrapWithPassphrase(slot, archiveId, bytes)
+        if (key) return key
+      }
+    } finally {
+      bytes.fill(0)
     }
     const others = slots.filter((slot) => slot.type !== 1)
     const hint = passphraseSlots.length === 0 || others.length > 0

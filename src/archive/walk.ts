@@ -3,6 +3,7 @@
  * asynchronous ones for trees of small files.
  */
 import fs from 'node:fs'
+import { MAX_NAME_BYTES } from '../base/limits.ts'
 import { ignorePatterns, type Ignored } from './patterns.ts'
 import { displayPath, checkPath } from '../format/path.ts'
 import { toBytes, type Root } from './inputs.ts'
@@ -117,7 +118,8 @@ export class Walk {
     const prefix = source.endsWith('/') ? source : source + '/'
     for (const name of names) {
       const childPath = path === '' ? name : `${path}/${name}`
-      if (childPath.length > 4000) {
+      // Some file systems have names longer than 255 bytes: NTFS counts in UTF-16.
+      if (childPath.length > 4000 || name.length > MAX_NAME_BYTES) {
         try {
           checkPath(toBytes(childPath), false)
         } catch (error) {
