@@ -20,6 +20,7 @@ interface Restorer {
   readonly directories: TargetDirectories
   put(place: Place, make: (name: Buffer) => void): boolean
   succeed(place: Place, entry: Entry): void
+  isKept(place: Place): boolean
   fail(path: Uint8Array, kind: 'damaged' | 'unrestored', message: string): void
   finish(): Promise<void>
 }
@@ -64,7 +65,8 @@ export class HardLinks {
     // By what they lead to: whoever looks up paths reads each page once.
     for (const link of this.#waiting.splice(0).sort((a, b) => a.entry.link! - b.entry.link!)) {
       if (!this.isRestored(link.entry.link!)) {
-        this.orphans.push(link)
+        if (this.#restorer.isKept(link)) this.#restorer.directories.done(link.directory)
+        else this.orphans.push(link)
         continue
       }
       this.#link(link, await this.#restorer.options.pathOf(link.entry.link!))

@@ -81,6 +81,8 @@ export class Restorer {
   #rootEntry: Entry | null = null
   /** What stays open even if all that is under way is waited for. */
   #lastingOpen = 0
+  /** Names given out where several entries can come to have the same; null: nothing is replaced, or none can. */
+  readonly #taken: Set<string> | null
   #temporary = 0
   readonly #temporaryPrefix = `.warp-${randomBytes(4).toString('hex')}-`
   restored = 0
@@ -88,6 +90,7 @@ export class Restorer {
 
   constructor(options: RestorerOptions) {
     this.options = options
+    this.#taken = options.stripComponents > 0 && options.overwrite !== 'never' && !options.staging ? new Set() : null
     const base = options.staging ? [options.staging] : []
     this.directories = new TargetDirectories({ tree: options.tree, base, finish: (directory) => this.#finishDirectory(directory) })
     this.links = new HardLinks(this)
@@ -178,6 +181,7 @@ export class Restorer {
     try {
       const directory = this.directories.enter(components)
       this.directories.claim(directory, name)
+      if (entry?.type !== 'directory') this.#take([...components, name])
       return { directory, name, path }
     } catch (error) {
       this.refuse(path, error)
@@ -185,10 +189,19 @@ export class Restorer {
     }
   }
 
+  /** Replacing what the archive itself put there would give links to it another file's content. */
+  #take(components: Buffer[]): void {
+    const key = components.map((component) => component.toString('latin1')).join('/')
+    if (this.#taken?.has(key)) throw new WarpError('ERR_WARP_NAME_COLLISION', 'another entry has this name without its first components')
+    this.#taken?.add(key)
+  }
+
   async #begin(place: Place, assembled: Assembled): Promise<void> {
     const { entry } = assembled
     if (entry?.type === 'directory') return this.#directory(place, entry)
-    if (!this.#mayReplace(place, entry)) {
+    // A link has no time of its own: whether it is newer is known when what it leads to is restored.
+    const isUndecided = entry?.type === 'hardlink' && this.options.overwrite === 'newer'
+    if (!isUndecided && !this.#mayReplace(place, entry)) {
       if (!entry) this.#skipped = place.path
       return
     }
@@ -405,8 +418,20 @@ export class Restorer {
     const isNewer =
       entry.mtimeSeconds > existing.mtimeSeconds ||
       (entry.mtimeSeconds === existing.mtimeSeconds && entry.mtimeNanoseconds > existing.mtimeNanoseconds)
-    if (!isNewer) this.options.report({ kind: 'note', message: 'what is there is not older: kept', path: displayPath(path) })
+    if (!isNewer) this.#noteKept(path)
     return isNewer
+  }
+
+  /** Whether a link to what was not restored leaves what is there. */
+  isKept({ directory, name, path }: Place): boolean {
+    const { overwrite, staging, tree } = this.options
+    if (overwrite !== 'newer' || staging || !tree.lstatAt(directory.handle, name)) return false
+    this.#noteKept(path)
+    return true
+  }
+
+  #noteKept(path: Uint8Array): void {
+    this.options.report({ kind: 'note', message: 'what is there is not older: kept', path: displayPath(path) })
   }
 
   #nameToMake(name: Buffer): Buffer {

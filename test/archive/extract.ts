@@ -61,6 +61,37 @@ t.test('what is there is kept, replaced, or replaced if older', async t => {
   for (const target of [never, always, newer]) t.notOk(namesIn(target).some(name => name.includes('.warp')))
 })
 
+t.test('a link is as new as the file that it is another name of', async t => {
+  const archive = await smallArchive(t)
+  const target = makeDirectory(t)
+  await extracted(archive, target)
+  const names = ['a/sub/two', 'b/three'].map(name => path.join(target, name))
+  const inode = () => names.map(name => fs.statSync(name).ino)
+  const before = inode()
+  t.same((await extracted(archive, target, { overwrite: 'newer' })).reported.filter(report => report.startsWith('unrestored')), [])
+  t.same(inode(), before, 'not older')
+  fs.writeFileSync(names[0], 'old')
+  fs.utimesSync(names[0], 1, 1)
+  t.same((await extracted(archive, target, { overwrite: 'newer' })).reported.filter(report => report.startsWith('unrestored')), [])
+  t.same(names.map(name => read(name)), ['two', 'two'])
+  t.equal(new Set(inode()).size, 1)
+})
+
+t.test('names that are the same without their first components', async t => {
+  const source = plant(makeDirectory(t), { a: { x: 'of a' }, b: { x: 'of b' }, c: null })
+  fs.linkSync(path.join(source, 'a/x'), path.join(source, 'c/link'))
+  const archive = path.join(makeDirectory(t), 'x.warp')
+  await archiveOf(source, archive)
+  for (const overwrite of ['never', 'always', 'newer'] as const) {
+    for (const isEmpty of [true, false]) {
+      const target = plant(makeDirectory(t), isEmpty ? {} : { other: 'x' })
+      const { reported } = await extracted(archive, target, { stripComponents: 1, overwrite })
+      t.same(reported, ['unrestored b/x'])
+      t.same([read(target, 'x'), read(target, 'link')], ['of a', 'of a'])
+    }
+  }
+})
+
 t.test('a file over several pages is kept or replaced like any other', async t => {
   const archive = path.join(makeDirectory(t), 'x.warp')
   // More than a page's 64 MiB (§8.1), of one piece again and again.
