@@ -11,6 +11,7 @@ import { EntryPaths } from './entry-paths.ts'
 import { Archive, readEnd } from './open.ts'
 import { applyMetadata, defaultSameOwner } from './os/metadata.ts'
 import { TargetTree } from './os/target-tree.ts'
+import { threadsWithin } from './memory.ts'
 import { poolForSource } from './pool.ts'
 import { Restorer } from './restorer.ts'
 import type { Place } from './target-directories.ts'
@@ -30,7 +31,8 @@ import { unlock, type Unlocked } from './unlock.ts'
  */
 export async function extract(source: Source, options: ExtractOptions): Promise<ExtractResult> {
   const started = performance.now()
-  const { overwrite = 'never', stripComponents = 0, threads = availableParallelism(), signal, onProgress, onProblem } = options
+  const { overwrite = 'never', stripComponents = 0, signal, onProgress, onProblem } = options
+  const threads = threadsWithin(options.memory, options.threads ?? availableParallelism())
   if (!Number.isInteger(stripComponents) || stripComponents < 0) throw new WarpError('ERR_WARP_USAGE', 'strip-components is a number from 0')
   const selection = new Selection(options)
   const from = openSource(source, options.tempDir)

@@ -10,6 +10,11 @@ export const MIN_MEMORY_BYTES = 384 * MIB
 const PROCESS_BYTES = 80 * MIB
 const THREAD_BYTES = 32 * MIB
 
+/** How many of `threads` can read frames at once: each holds one as stored and as plaintext, at most 16 MiB each. */
+export function threadsWithin(memory = DEFAULT_MEMORY_BYTES, threads: number): number {
+  return Math.max(1, Math.min(threads, Math.floor((memory - PROCESS_BYTES) / (2 * THREAD_BYTES))))
+}
+
 export interface MemoryPlan {
   /** Batches in flight: a slab of input and one of output each. */
   slabs: number

@@ -8,6 +8,7 @@ import { EntryAssembler } from './assemble.ts'
 import { CheckedChunks } from './checked-chunks.ts'
 import { FrameJobs, packIds } from './frame-jobs.ts'
 import type { CheckRequest } from './frame-reader.ts'
+import { threadsWithin } from './memory.ts'
 import { poolFor, poolForSource } from './pool.ts'
 import { Scan } from './scan.ts'
 import { openSource, PassingSource } from './source.ts'
@@ -27,7 +28,8 @@ const INDEX_BYTES = 128 * MIB
  */
 export async function verify(source: Source, options: VerifyOptions = {}): Promise<VerifyResult> {
   const started = performance.now()
-  const { quick = false, signedBy, signal, onProgress, threads = availableParallelism() } = options
+  const { quick = false, signedBy, signal, onProgress } = options
+  const threads = threadsWithin(options.memory, options.threads ?? availableParallelism())
   const from = quick && typeof source !== 'string' ? new PassingSource(source.stream) : openSource(source, options.tempDir)
   let running = null as Pool | null
   const damage: VerifyResult['damage'] = []

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { planMemory } from '../../src/archive/memory.ts'
+import { planMemory, threadsWithin } from '../../src/archive/memory.ts'
 
 const MIB = 1024 * 1024
 const SLAB = 33 * MIB
@@ -18,4 +18,11 @@ t.test('the budget bounds what is in flight', async t => {
   const large = planMemory(1024 * MIB, SLAB, 2)
   t.ok(large.slabs > small.slabs && large.indexBytes > small.indexBytes)
   t.same(planMemory(undefined, SLAB, 2), planMemory(512 * MIB, SLAB, 2))
+})
+
+t.test('threads within a budget', async t => {
+  t.equal(threadsWithin(undefined, 2), 2, 'the default is enough for two')
+  t.equal(threadsWithin(64 * MIB, 8), 1, 'never none')
+  t.ok(threadsWithin(512 * MIB, 64) < 10)
+  t.equal(threadsWithin(64 * 1024 * MIB, 64), 64)
 })
