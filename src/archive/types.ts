@@ -1,10 +1,11 @@
 /** Options and results of the library's verbs. */
 import type { Readable } from 'node:stream'
 import type { WarpError } from '../base/errors.ts'
+import type { Identity } from '../codec/identity.ts'
 import type { Compression } from '../engine/block.ts'
 import type { EntryType, Metadata } from '../format/entry.ts'
 
-export type { Compression, EntryType, Metadata }
+export type { Compression, EntryType, Identity, Metadata }
 
 /** Work in progress, a few times a second. */
 export interface Progress {
@@ -48,15 +49,6 @@ export interface Keys {
   askPassphrase?: () => Promise<Uint8Array | string | null>
   /** Identities as read from their files by `readIdentityFile`. */
   identities?: Identity[]
-}
-
-/** A key pair of each kind, derived from one seed (§6.4). */
-export interface Identity {
-  seed: Uint8Array
-  x25519Secret: Uint8Array
-  recipient: Uint8Array
-  signerSeed: Uint8Array
-  signer: Uint8Array
 }
 
 export type Input =

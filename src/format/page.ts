@@ -61,8 +61,8 @@ export function readPage(plaintext: Uint8Array, options: PageOptions): Page {
 export function readPageContent(content: Uint8Array, { maxChunk }: PageOptions): PageContent {
   const reader = new ByteReader(content)
   const recordCount = reader.varint()
-  // One part can stand beside as many entries as close a page.
-  if (recordCount < 1 || recordCount > PAGE_CLOSE_ENTRIES + 1) {
+  // §8.1: a page is full with so many entries, so a part can only stand in the place of the last.
+  if (recordCount < 1 || recordCount > PAGE_CLOSE_ENTRIES) {
     throw malformed(`a page states ${recordCount} records`)
   }
   const fill = new PageFill()
