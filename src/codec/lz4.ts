@@ -51,36 +51,41 @@ export const { native, portable, chosen } =
   choose<Lz4>('lz4', openNative, () => ({ compressBlock, decompressBlock }))
 
 /**
- * The payload of codec 1; it can be longer than the input.
+ * Writes the payload of codec 1.
  * @param bytes 1 … MAX_FRAME_BYTES
+ * @param out must not overlap `bytes`
+ * @returns bytes written, 0 if `out` has too little room
  * @throws {RangeError} length out of range
  */
-export function encode(bytes: Uint8Array, lz4: Lz4 = chosen()): Uint8Array {
+export function encodeInto(bytes: Uint8Array, out: Uint8Array, lz4: Lz4 = chosen()): number {
   const count = countParts(bytes.length)
-  const payload = Buffer.allocUnsafeSlow(count * WORD_BYTES + bytes.length)
   let at = count * WORD_BYTES
+  if (at > out.length) return 0
+  const words = new DataView(out.buffer, out.byteOffset, at)
   for (let i = 0; i < count; i++) {
     const part = bytes.subarray(i * LZ4_PART_BYTES, (i + 1) * LZ4_PART_BYTES)
-    const length = lz4.compressBlock(part, payload.subarray(at, at + part.length - 1))
-    if (length === 0) payload.set(part, at)
-    payload.writeUInt32LE(length === 0 ? STORED + part.length : length, i * WORD_BYTES)
+    const length = lz4.compressBlock(part, out.subarray(at, at + part.length - 1))
+    if (length === 0) {
+      if (part.length > out.length - at) return 0
+      out.set(part, at)
+    }
+    words.setUint32(i * WORD_BYTES, length === 0 ? STORED + part.length : length, true)
     at += length === 0 ? part.length : length
   }
-  return payload.subarray(0, at)
+  return at
 }
 
 /**
- * The plaintext of a payload of codec 1.
- * @param plainLength 1 … MAX_FRAME_BYTES
+ * Decodes a payload of codec 1.
+ * @param plain receives the plaintext, 1 … MAX_FRAME_BYTES: as many bytes as it must have
  * @throws {WarpError} ERR_WARP_MALFORMED
- * @throws {RangeError} `plainLength` out of range
+ * @throws {RangeError} length of `plain` out of range
  */
-export function decode(payload: Uint8Array, plainLength: number, lz4: Lz4 = chosen()): Uint8Array {
-  const count = countParts(plainLength)
+export function decodeInto(payload: Uint8Array, plain: Uint8Array, lz4: Lz4 = chosen()): void {
+  const count = countParts(plain.length)
   let at = count * WORD_BYTES
   if (payload.length < at) throw malformed('no room for the lengths')
   const words = new DataView(payload.buffer, payload.byteOffset, at)
-  const plain = Buffer.allocUnsafeSlow(plainLength)
   for (let i = 0; i < count; i++) {
     const word = words.getUint32(i * WORD_BYTES, true)
     const part = plain.subarray(i * LZ4_PART_BYTES, (i + 1) * LZ4_PART_BYTES)
@@ -94,7 +99,6 @@ export function decode(payload: Uint8Array, plainLength: number, lz4: Lz4 = chos
     at += length
   }
   if (at !== payload.length) throw malformed('bytes after the last part')
-  return plain
 }
 
 function decodePart(body: Uint8Array, part: Uint8Array, lz4: Lz4): void {

@@ -35,9 +35,22 @@ function tryToLoad(name: string): unknown {
 
 /** The addon of a package whose own entry point is an ES module that also loads what is not needed. */
 function loadPrebuild(name: string): unknown {
+  return require(prebuildOf(name))
+}
+
+function prebuildOf(name: string): string {
   const manifest = require.resolve(`${name}/package.json`)
-  const load = createRequire(manifest)('node-gyp-build') as (folder: string) => unknown
-  return load(manifest.slice(0, -'/package.json'.length))
+  const { path } = createRequire(manifest)('node-gyp-build') as { path: (folder: string) => string }
+  return path(manifest.slice(0, -'/package.json'.length))
+}
+
+/** The file of the addon of `zstd`, or null if there is none for this system. */
+export function addonPath(primitive: 'zstd'): string | null {
+  try {
+    return prebuildOf(PACKAGE_OF[primitive])
+  } catch {
+    return null
+  }
 }
 
 /** A pure JavaScript or WebAssembly package. */

@@ -7,6 +7,14 @@ const MAX_BLOCK_BYTES = 128 * 1024
 const CHECKSUM_BYTES = 4
 const BLOCK_HEADER_BYTES = 3
 
+/** Makes and reads single frames. */
+export interface Zstd {
+  /** @returns bytes written to `out`, 0 if it has too little room: some bytes more than are written may be needed */
+  compressInto(bytes: Uint8Array, level: number, out: Uint8Array): number
+  /** Fills `out`, or throws. */
+  decompressInto(frame: Uint8Array, out: Uint8Array): void
+}
+
 interface FrameHeader {
   /** Bytes of the header, magic included. */
   length: number

@@ -5,38 +5,38 @@
 import { WarpError } from '../base/errors.ts'
 import { KIB, MAX_FRAME_BYTES, MIB } from '../base/limits.ts'
 import { choose, loadPortable } from './native.ts'
-import { readZstdFrame, rewriteZstdHeader } from './zstd-frame.ts'
+import { readZstdFrame, rewriteZstdHeader, type Zstd } from './zstd-frame.ts'
+import { openLibrary } from './zstd-library.ts'
+
+export type { Zstd }
 
 /** Levels above want windows of more than MAX_FRAME_BYTES. */
 export const MAX_LEVEL = 19
-
-/** Makes and reads single frames; what is not a frame of the length given makes it throw. */
-export interface Zstd {
-  compress(bytes: Uint8Array, level: number): Uint8Array
-  decompress(frame: Uint8Array, plainLength: number): Uint8Array
-}
 
 interface NativeStream {
   data(bytes: Buffer, take: (piece: Buffer) => void): void
   end(take: (piece: Buffer) => void): void
 }
 
-interface NativePackage {
+export interface NativePackage {
   Compressor: new(level: number) => NativeStream
   Decompressor: new() => NativeStream
 }
 
-/**
- * The package's one-shot functions work on one context for the whole process, and two threads that use
- * them at once corrupt it. A stream owns its context and starts a new frame after each end, so each
- * thread keeps one a level.
- */
 function openNative(module: unknown): Zstd {
-  const { Compressor, Decompressor } = module as NativePackage
+  return openLibrary() ?? openStreams(module as NativePackage)
+}
+
+/**
+ * The package's own interface. Its one-shot functions work on one context for the whole process, and two
+ * threads that use them at once corrupt it. A stream owns its context and starts a new frame after each
+ * end, so each thread keeps one a level.
+ */
+export function openStreams({ Compressor, Decompressor }: NativePackage): Zstd {
   const compressors = new Map<number, NativeStream>()
   let decompressor: NativeStream | null = null
   return {
-    compress: (bytes, level) => {
+    compressInto: (bytes, level, out) => {
       const compressor = compressors.get(level) ?? new Compressor(level)
       // Kept only once it has ended its frame.
       compressors.delete(level)
@@ -45,25 +45,29 @@ function openNative(module: unknown): Zstd {
       compressor.data(asBuffer(bytes), take)
       compressor.end(take)
       compressors.set(level, compressor)
-      return Buffer.concat(pieces)
+      return place(rewriteZstdHeader(Buffer.concat(pieces), bytes.length), out)
     },
-    decompress: (frame, plainLength) => {
+    decompressInto: (frame, out) => {
       const stream = decompressor ?? new Decompressor()
       decompressor = null
-      const plain = Buffer.allocUnsafeSlow(plainLength)
       let at = 0
       // `set` throws once the frame gives more than it declares.
       const take = (piece: Buffer) => {
-        plain.set(piece, at)
+        out.set(piece, at)
         at += piece.length
       }
       stream.data(asBuffer(frame), take)
       stream.end(take)
-      if (at !== plainLength) throw new Error('the frame gave too few bytes')
+      if (at !== out.length) throw new Error('the frame gave too few bytes')
       decompressor = stream
-      return plain
     },
   }
+}
+
+function place(frame: Uint8Array, out: Uint8Array): number {
+  if (frame.length > out.length) return 0
+  out.set(frame)
+  return frame.length
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {
@@ -107,12 +111,14 @@ function openPortable(): Zstd {
     }
   }
   return {
-    compress: (bytes, level) => run(bytes, codec.compressBound(bytes.length),
-      (target, source) => codec.compress(target, source, level)),
-    decompress: (frame, plainLength) => {
-      const plain = run(frame, plainLength, (target, source) => codec.decompress(target, source))
-      if (plain.length !== plainLength) throw new Error('the frame gave too few bytes')
-      return plain
+    compressInto: (bytes, level, out) => {
+      const frame = run(bytes, codec.compressBound(bytes.length), (target, source) => codec.compress(target, source, level))
+      return place(rewriteZstdHeader(frame, bytes.length), out)
+    },
+    decompressInto: (frame, out) => {
+      const plain = run(frame, out.length, (target, source) => codec.decompress(target, source))
+      if (plain.length !== out.length) throw new Error('the frame gave too few bytes')
+      out.set(plain)
     },
   }
 }
@@ -165,29 +171,31 @@ function allowMemory(binary: Buffer): Buffer {
 export const { native, portable, chosen } = choose('zstd', openNative, openPortable)
 
 /**
- * One zstd frame that obeys §7; it can be longer than the input.
+ * Writes one zstd frame that obeys §7.
  * @param bytes 1 … MAX_FRAME_BYTES
  * @param level 1 … MAX_LEVEL
+ * @param out must not overlap `bytes`
+ * @returns bytes written, 0 if `out` has too little room: some bytes more than are written may be needed
  * @throws {RangeError} length or level out of range
  */
-export function compress(bytes: Uint8Array, level: number, zstd: Zstd = chosen()): Uint8Array {
+export function compressInto(bytes: Uint8Array, level: number, out: Uint8Array, zstd: Zstd = chosen()): number {
   checkLength(bytes.length)
   if (!Number.isInteger(level) || level < 1 || level > MAX_LEVEL) throw new RangeError('no such level')
-  return rewriteZstdHeader(zstd.compress(bytes, level), bytes.length)
+  return zstd.compressInto(bytes, level, out)
 }
 
 /**
- * The content of a frame.
- * @param plainLength what it must be, 1 … MAX_FRAME_BYTES
+ * Decodes a frame.
+ * @param out receives the content, 1 … MAX_FRAME_BYTES: as many bytes as the frame must hold
  * @throws {WarpError} ERR_WARP_MALFORMED: not a single frame as of §7; ERR_WARP_BLOCK_DAMAGED: the
  * decoder does not accept it
- * @throws {RangeError} `plainLength` out of range
+ * @throws {RangeError} length of `out` out of range
  */
-export function decompress(encoded: Uint8Array, plainLength: number, zstd: Zstd = chosen()): Uint8Array {
-  checkLength(plainLength)
-  readZstdFrame(encoded, plainLength)
+export function decompressInto(encoded: Uint8Array, out: Uint8Array, zstd: Zstd = chosen()): void {
+  checkLength(out.length)
+  readZstdFrame(encoded, out.length)
   try {
-    return zstd.decompress(encoded, plainLength)
+    zstd.decompressInto(encoded, out)
   } catch (cause) {
     throw new WarpError('ERR_WARP_BLOCK_DAMAGED', 'zstd frame cannot be decoded', { cause })
   }

@@ -23,13 +23,17 @@ export interface Sealing {
 /** Bytes that a block adds to its payload. */
 export const BLOCK_OVERHEAD_BYTES = BLOCK_HEADER_BYTES + TAG_BYTES
 
-/** @returns the codec that was used and the encoded bytes; those of `plain` itself where nothing is gained */
-function encode(plain: Uint8Array, compression: Compression, level: number): [number, Uint8Array] {
-  if (compression === 'none' || plain.length === 0) return [CODEC.store, plain]
-  if (compression === 'auto' && looksIncompressible(plain)) return [CODEC.store, plain]
+/**
+ * @param out receives the encoded bytes, fewer than `plain` has
+ * @returns the codec that was used and the length written; `store` and 0 where nothing is gained
+ */
+function encode(plain: Uint8Array, compression: Compression, level: number, out: Uint8Array): [codec: number, length: number] {
+  if (compression === 'none' || plain.length < 2) return [CODEC.store, 0]
+  if (compression === 'auto' && looksIncompressible(plain)) return [CODEC.store, 0]
+  const room = out.subarray(0, plain.length - 1)
   const codec = compression === 'lz4' ? CODEC.lz4 : CODEC.zstd
-  const encoded = codec === CODEC.lz4 ? lz4.encode(plain) : zstd.compress(plain, level)
-  return encoded.length < plain.length ? [codec, encoded] : [CODEC.store, plain]
+  const length = codec === CODEC.lz4 ? lz4.encodeInto(plain, room) : zstd.compressInto(plain, level, room)
+  return length > 0 ? [codec, length] : [CODEC.store, 0]
 }
 
 /**
@@ -43,27 +47,22 @@ export function sealBlock(
   plain: Uint8Array,
   out: Uint8Array,
 ): number {
-  const [codec, encoded] = encode(plain, block.compression, block.level)
+  const [codec, encodedLength] = encode(plain, block.compression, block.level, out.subarray(BLOCK_HEADER_BYTES))
+  const storedLength = codec === CODEC.store ? plain.length : encodedLength
   const header = out.subarray(0, BLOCK_HEADER_BYTES)
   writeBlockHeader(
     header,
-    {
-      archiveId: sealing.archiveId,
-      ordinal: block.ordinal,
-      kind: block.kind,
-      codec,
-      plainLength: plain.length,
-      storedLength: encoded.length,
-    },
+    { archiveId: sealing.archiveId, ordinal: block.ordinal, kind: block.kind, codec, plainLength: plain.length, storedLength },
     hash,
   )
-  const end = BLOCK_HEADER_BYTES + encoded.length
+  const end = BLOCK_HEADER_BYTES + storedLength
   const payload = out.subarray(BLOCK_HEADER_BYTES, end)
+  const encoded = codec === CODEC.store ? plain : payload
   const tag = out.subarray(end, end + TAG_BYTES)
   if (sealing.sealingKey) {
     sealInto(sealing.sealingKey, nonceOf(block.ordinal), header, encoded, payload, tag)
   } else {
-    payload.set(encoded)
+    if (encoded !== payload) payload.set(encoded)
     tag.set(hash(out.subarray(0, end)).subarray(0, TAG_BYTES))
   }
   return end + TAG_BYTES
@@ -109,7 +108,9 @@ export function openBlock(sealing: Sealing, header: BlockHeader, bytes: Uint8Arr
   }
   if (header.codec === CODEC.store) return payload
   const { codec, plainLength } = header
-  return atOffset(offset, () => (codec === CODEC.lz4 ? lz4.decode(payload, plainLength) : zstd.decompress(payload, plainLength)))
+  const plain = Buffer.allocUnsafeSlow(plainLength)
+  atOffset(offset, () => (codec === CODEC.lz4 ? lz4.decodeInto(payload, plain) : zstd.decompressInto(payload, plain)))
+  return plain
 }
 
 /** Bytes of the whole block that `header` opens. */

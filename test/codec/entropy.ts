@@ -2,7 +2,7 @@ import t from 'tap'
 import { randomBytes } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
 import { estimateEntropy, looksIncompressible } from '../../src/codec/entropy.ts'
-import { compress } from '../../src/codec/zstd.ts'
+import { compress } from './fixtures/codecs.ts'
 import { xorshift } from './fixtures/xorshift.ts'
 
 /** Text of random words: what compressed files are made of. */

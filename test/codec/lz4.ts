@@ -1,5 +1,6 @@
 import t from 'tap'
-import { decode, encode, native, portable } from '../../src/codec/lz4.ts'
+import { encodeInto, native, portable } from '../../src/codec/lz4.ts'
+import { decode, encode } from './fixtures/codecs.ts'
 import { xorshift } from './fixtures/xorshift.ts'
 
 const PART = 65_536
@@ -23,6 +24,16 @@ for (const [name, lz4] of both) {
       }
     }
     t.ok(encode(text(3 * PART), lz4).length < 2.5 * PART)
+
+    t.test('what does not fit is not written', async (t) => {
+      const bytes = Buffer.concat([text(PART), xorshift(1, PART), text(100)])
+      const payload = encode(bytes, lz4)
+      for (const room of [0, 11, 12, 20_000, payload.length - 1]) t.equal(encodeInto(bytes, Buffer.alloc(room), lz4), 0, String(room))
+      const out = Buffer.alloc(payload.length + 8, 7)
+      t.equal(encodeInto(bytes, out.subarray(0, payload.length), lz4), payload.length)
+      t.ok(out.subarray(0, payload.length).equals(payload))
+      t.ok(out.subarray(payload.length).equals(Buffer.alloc(8, 7)))
+    })
 
     t.test('parts that do not shrink are stored', async (t) => {
       const bytes = Buffer.concat([new Uint8Array(PART), xorshift(1, PART), text(100)])

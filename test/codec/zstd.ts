@@ -1,7 +1,10 @@
 import t from 'tap'
 import { Worker } from 'node:worker_threads'
-import { MAX_LEVEL, compress, decompress, native, portable } from '../../src/codec/zstd.ts'
+import { loadNative } from '../../src/codec/native.ts'
+import { MAX_LEVEL, compressInto, native, openStreams, portable, type NativePackage } from '../../src/codec/zstd.ts'
+import { openLibrary } from '../../src/codec/zstd-library.ts'
 import { readZstdFrame } from '../../src/codec/zstd-frame.ts'
+import { compress, decompress } from './fixtures/codecs.ts'
 import { xorshift } from './fixtures/xorshift.ts'
 
 /** Letters with a skewed distribution: shrinks to about a third. */
@@ -9,9 +12,17 @@ function text(length: number): Uint8Array {
   return xorshift(3, length).map((byte) => 97 + (byte & byte >> 4 & 7))
 }
 
-const both = [['native', native()], ['portable', portable()]] as const
+const addon = loadNative('zstd') as NativePackage | null
+const all = [['library', openLibrary()], ['streams', addon && openStreams(addon)], ['portable', portable()]] as const
 
-for (const [name, zstd] of both) {
+t.test('the library is what is used where it can be reached', { skip: openLibrary() === null && 'not here' }, async (t) => {
+  const bytes = text(3 << 20)
+  t.ok(compress(bytes, 3, native()!).equals(compress(bytes, 3, openLibrary()!)))
+  // Its tables for the default level and its wide window set it apart from the streams.
+  t.notOk(compress(bytes, 3, native()!).equals(compress(bytes, 3, openStreams(addon!))))
+})
+
+for (const [name, zstd] of all) {
   t.test(name, { skip: zstd === null && 'no native package here' }, async (t) => {
     if (zstd === null) return
     // Widths of the content size field, the size of a zstd block, and more than two pieces of a stream.
@@ -19,11 +30,14 @@ for (const [name, zstd] of both) {
       for (const bytes of [text(length), xorshift(1, length), new Uint8Array(length)]) {
         const frame = compress(bytes, 3, zstd)
         readZstdFrame(frame, length)
-        for (const [, other] of both) {
+        for (const [, other] of all) {
           if (other !== null) t.equal(Buffer.compare(decompress(frame, length, other), bytes), 0)
         }
       }
     }
+    const pressed = compress(text(5000), 3, zstd)
+    for (const room of [0, 1, pressed.length - 1]) t.equal(compressInto(text(5000), 3, Buffer.alloc(room), zstd), 0, `room for ${room}`)
+    t.equal(compressInto(text(5000), 3, Buffer.alloc(4999), zstd), pressed.length)
     for (const level of [1, 9, MAX_LEVEL]) {
       const bytes = text(100_000)
       const frame = compress(bytes, level, zstd)
@@ -93,11 +107,14 @@ t.test('threads do not disturb each other', async (t) => {
     const { parentPort, workerData } = require('node:worker_threads')
     const run = async () => {
       for (const url of workerData.preloads) await import(url)
-      const { compress, decompress } = await import(workerData.url)
+      const { compressInto, decompressInto } = await import(workerData.url)
       const bytes = new Uint8Array(1 << 20).map((_, i) => i * i >>> 7 & 15)
+      const frame = new Uint8Array(bytes.length)
+      const plain = new Uint8Array(bytes.length)
       let right = 0
       for (let i = 0; i < 10; i++) {
-        if (Buffer.compare(decompress(compress(bytes, 3), bytes.length), bytes) === 0) right++
+        decompressInto(frame.subarray(0, compressInto(bytes, 3, frame)), plain.fill(0))
+        if (Buffer.compare(plain, bytes) === 0) right++
       }
       parentPort.postMessage(right)
     }

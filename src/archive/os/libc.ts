@@ -3,9 +3,8 @@
  * Linux. Everything is synchronous and loads on first use; elsewhere `libc()` is null.
  */
 
-import { createRequire } from 'node:module'
 import { constants } from 'node:os'
-import type * as Koffi from 'koffi'
+import { loadKoffi, type Koffi } from '../../base/koffi.ts'
 
 /** A descriptor, or the bytes of a path whose last component is not followed if it is a symlink. */
 export type Target = { fd: number } | { path: Uint8Array }
@@ -57,18 +56,14 @@ export function forgetLibc(): void {
 }
 
 function load(): Libc | null {
-  if (process.env.WARP_NO_KOFFI === '1') return null
   if (process.platform !== 'linux' || !ARCHITECTURES.includes(process.arch)) return null
-  try {
-    return bind(createRequire(import.meta.url)('koffi') as typeof Koffi)
-  } catch {
-    return null // not installed, or no binary for this system
-  }
+  const koffi = loadKoffi()
+  return koffi && bind(koffi)
 }
 
 type Native = (...args: unknown[]) => number | bigint
 
-function bind(koffi: typeof Koffi): Libc {
+function bind(koffi: Koffi): Libc {
   // The process itself: node is linked with libc, be it glibc or musl.
   const library = koffi.load(null)
 
