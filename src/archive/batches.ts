@@ -148,7 +148,7 @@ export class Batcher {
   }
 
   #addSegment(
-    path: Uint8Array | null, fd: number, fileOffset: number, length: number, lookahead: number, final: boolean, mtimeMs = 0, ctimeMs = 0,
+    path: string | null, fd: number, fileOffset: number, length: number, lookahead: number, final: boolean, mtimeMs = 0, ctimeMs = 0,
   ): number {
     // Files that are read whole lie side by side, so that chunks of several need no gathering.
     const warmup = fileOffset > 0 ? WARMUP_BYTES : 0
@@ -169,7 +169,7 @@ export class Batcher {
   }
 
   #wholeFile({ source, size, mtimeMs, ctimeMs, ...found }: Found): void {
-    this.#push(found).segment = this.#addSegment(toBytes(source), -1, 0, size, 0, true, mtimeMs, ctimeMs)
+    this.#push(found).segment = this.#addSegment(source, -1, 0, size, 0, true, mtimeMs, ctimeMs)
   }
 
   async *#largeFile(found: Found): AsyncGenerator<Batch> {

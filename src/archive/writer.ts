@@ -98,13 +98,14 @@ export class ArchiveWriter {
     const hashed = this.#cutting.run(async () => {
       const resident = await loaded
       const cut = this.#cuts.cut(batch, resident)
-      const ids = resident && cut.chunks.length > 0 ? resident.hashes(cut.chunks) : Promise.resolve(new Uint8Array(0))
-      ids.catch(() => {})
-      return { resident, cut, ids }
+      const hashing = cut.unhashed.length > 0 ? resident!.hashes(cut.unhashedChunks()).then((ids) => cut.setIds(ids)) : Promise.resolve()
+      hashing.catch(() => {})
+      return { resident, cut, hashing }
     })
     const planned = this.#planning.run(async () => {
-      const { resident, cut, ids } = await hashed
-      return this.#plan(batch, cut, resident, await ids)
+      const { resident, cut, hashing } = await hashed
+      await hashing
+      return this.#plan(batch, cut, resident)
     })
     const written = this.#writing.run(async () => {
       const { resident, blocks, pages } = await planned
@@ -128,8 +129,8 @@ export class ArchiveWriter {
     return this.#writeFooter()
   }
 
-  #plan(batch: Batch, cut: CutBatch, resident: Resident | null, ids: Uint8Array): PlannedBatch {
-    const words = new Uint32Array(ids.buffer, ids.byteOffset, ids.length / 4)
+  #plan(batch: Batch, cut: CutBatch, resident: Resident | null): PlannedBatch {
+    const words = new Uint32Array(cut.ids.buffer, cut.ids.byteOffset, cut.ids.length / 4)
     const { frames, frameOf, offsetOf } = planFrames(this.#index, words, cut.chunks, this.#frames)
     const plans = frames.map((frame): FramePlan => {
       this.#frames++
@@ -144,7 +145,7 @@ export class ArchiveWriter {
     }
     let bytes = 0
     batch.items.forEach((item, i) => {
-      const size = this.#addItem(item, cut, i, resident, ids, frameOf, offsetOf, closeIf)
+      const size = this.#addItem(item, cut, i, resident, frameOf, offsetOf, closeIf)
       bytes += size
       if (item.isLast) item.file?.close()
     })
@@ -154,7 +155,7 @@ export class ArchiveWriter {
 
   /** @returns bytes of file content */
   #addItem(
-    item: Item, cut: CutBatch, i: number, resident: Resident | null, ids: Uint8Array,
+    item: Item, cut: CutBatch, i: number, resident: Resident | null,
     frameOf: Float64Array, offsetOf: Uint32Array, closeIf: (full: boolean) => void,
   ): number {
     const { onProblem, withHints } = this.#options
@@ -186,7 +187,7 @@ export class ArchiveWriter {
         const length = cut.chunks[2 * extent + 1]!
         bytes += length
         this.#chunkRefs++
-        closeIf(this.#builder.chunk(length, ids.subarray(extent * ID_BYTES, (extent + 1) * ID_BYTES), frameOf[extent]!, offsetOf[extent]!))
+        closeIf(this.#builder.chunk(length, cut.ids.subarray(extent * ID_BYTES, (extent + 1) * ID_BYTES), frameOf[extent]!, offsetOf[extent]!))
       }
     }
     this.#logicalBytes += bytes
