@@ -1,4 +1,5 @@
 /** `create`: a tree, or streams, into a new archive. */
+import fs from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { WarpError, asWarpError } from '../base/errors.ts'
 import { MAX_AVERAGE_BYTES, MIB, MIN_AVERAGE_BYTES } from '../base/limits.ts'
@@ -11,9 +12,10 @@ import { resolveInputs } from './inputs.ts'
 import { MIN_MEMORY_BYTES, planMemory } from './memory.ts'
 import { libc } from './os/libc.ts'
 import { groupName, userName } from './os/owners.ts'
+import { openUnnamed } from './os/unnamed-file.ts'
 import { poolFor } from './pool.ts'
 import { newArchive, type NewArchive } from './sealing.ts'
-import { openSink, type Sink } from './sink.ts'
+import { openSink, outputError, type Sink } from './sink.ts'
 import { averageFor, Survey } from './survey.ts'
 import type { CreateOptions, CreateResult, Problem, Watch } from './types.ts'
 import { Walk, type Found } from './walk.ts'
@@ -35,6 +37,7 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
   })
   const roots = resolveInputs(options.inputs, report)
   if (libc() === null) report({ kind: 'note', message: 'without the package koffi, extended attributes and ACLs are not stored' })
+  if (options.tempDir !== undefined) checkTempDir(options.tempDir)
   const sink = openSink(options.output)
   let pool: Pool | null = null
   let isSinkOurs = true
@@ -94,7 +97,7 @@ const EARLY_START_BYTES = 8 * MIB
 class OtherAverage extends Error {}
 
 export interface WriteJob {
-  options: Pick<CreateOptions, keyof Watch | 'compress' | 'level' | 'memory' | 'passphrase' | 'passphraseCost' | 'recipients' | 'signWith' | 'archiveKey'>
+  options: Pick<CreateOptions, keyof Watch | 'compress' | 'level' | 'memory' | 'tempDir' | 'passphrase' | 'passphraseCost' | 'recipients' | 'signWith' | 'archiveKey'>
   average: number
   partial: boolean
   archiveId: Uint8Array | undefined
@@ -107,6 +110,8 @@ export interface WriteJob {
   sink: Sink
   pool: Pool
   withHints: boolean
+  /** For tests: memory of the index of chunks, instead of its share. */
+  indexBytes?: number
 }
 
 /** Writes `entries`, which are in path order, as an archive to `sink`, and commits or abandons it. */
@@ -129,7 +134,8 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
   let doneEntries = 0
   const writer = new ArchiveWriter({
     sink, engine, sealing: archive.sealing, average, commitment: archive.commitment, level: 3,
-    ready: job.ready.then(() => sink.write([archive.header])), withHints: job.withHints, signWith: options.signWith ?? null, indexBytes: memory.indexBytes,
+    ready: job.ready.then(() => sink.write([archive.header])), withHints: job.withHints, signWith: options.signWith ?? null,
+    index: { maxBytes: job.indexBytes ?? memory.indexBytes, tempDir: options.tempDir, onDegraded: (message) => report({ kind: 'note', message }) },
     onProblem: (kind, path, message) => report({ kind, message, path: displayPath(path) }),
     onDone: (entries, bytes, path) => {
       doneEntries += entries
@@ -173,6 +179,7 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
   } finally {
     stop.dispose()
     batcher.close()
+    writer.close()
     archive.sealing.sealingKey?.fill(0)
     archive.chunkIdKey?.fill(0)
   }
@@ -205,6 +212,15 @@ function checkOptions({ inputs, level = 3, chunkSize, threads = 1, memory, repro
   }
   if (reproducible && (passphrase !== undefined || recipients.length > 0)) {
     throw new WarpError('ERR_WARP_USAGE', 'a reproducible archive cannot be encrypted', { hint: 'encryption draws fresh keys each time: leave out one of the two' })
+  }
+}
+
+/** Whether it can be written to would else be known only after much work. */
+function checkTempDir(directory: string): void {
+  try {
+    fs.closeSync(openUnnamed(directory))
+  } catch (error) {
+    throw outputError(error, directory)
   }
 }
 

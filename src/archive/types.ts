@@ -79,6 +79,8 @@ export interface CreateOptions extends Watch, Resources {
   recipients?: Uint8Array[]
   /** Identity whose Ed25519 key signs the archive. */
   signWith?: Identity
+  /** Where the index of chunks goes past its share of the memory; default: the system's. */
+  tempDir?: string
   /** For tests: the archive key instead of a random one. */
   archiveKey?: Uint8Array
 }
@@ -216,6 +218,8 @@ export interface RecoverOptions extends Watch, Resources, Keys {
   newPassphrase?: Uint8Array | string
   newRecipients?: Uint8Array[]
   passphraseCost?: { iterations: number; memoryKib: number }
+  /** As of CreateOptions. */
+  tempDir?: string
 }
 
 export interface RecoverResult {

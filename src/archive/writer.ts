@@ -16,12 +16,12 @@ import { writeLocation } from '../format/location.ts'
 import { PageBuilder, type ClosedPage } from '../format/page.ts'
 import { joinParts } from '../format/parts.ts'
 import type { Batch, Item } from './batches.ts'
-import { ChunkIndex } from './chunk-index.ts'
 import { BatchCutter, type CutBatch } from './batch-cutter.ts'
 import { planFrames } from './frame-plan.ts'
 import { fileRecordOf } from './file-record.ts'
 import { Sequence } from './sequence.ts'
 import type { Sink } from './sink.ts'
+import { SpillingIndex, type SpillOptions } from './spilling-index.ts'
 import { indexPagesAfter, TreeBuilder, type CompleteNode } from './tree-builder.ts'
 import type { Identity, Totals } from './types.ts'
 
@@ -37,8 +37,8 @@ export interface WriterOptions {
   level: number
   withHints: boolean
   signWith: Identity | null
-  /** Bytes for the index of chunks. */
-  indexBytes: number
+  /** Of the index of chunks. */
+  index: SpillOptions
   /** An entry could not be stored as it is. */
   onProblem: (kind: 'unreadable' | 'unstable' | 'note', path: Uint8Array, message: string) => void
   /** A batch's entries were planned. */
@@ -54,7 +54,7 @@ interface PlannedBatch {
 export class ArchiveWriter {
   readonly #options: WriterOptions
   readonly #cuts: BatchCutter
-  readonly #index: ChunkIndex
+  readonly #index: SpillingIndex
   readonly #builder = new PageBuilder()
   readonly #tree = new TreeBuilder()
   readonly #cutting = new Sequence()
@@ -76,7 +76,7 @@ export class ArchiveWriter {
 
   constructor(options: WriterOptions) {
     this.#options = options
-    this.#index = new ChunkIndex(options.indexBytes)
+    this.#index = new SpillingIndex(options.index)
     this.#cuts = new BatchCutter(options.average)
     void this.#writing.run(() => options.ready).catch(() => {})
   }
@@ -103,8 +103,12 @@ export class ArchiveWriter {
       return { resident, cut, ids }
     })
     const planned = this.#planning.run(async () => {
-      const { resident, cut, ids } = await hashed
-      return this.#plan(batch, cut, resident, await ids)
+      const { resident, cut, ids: pendingIds } = await hashed
+      const ids = await pendingIds
+      const words = new Uint32Array(ids.buffer, ids.byteOffset, ids.length / 4)
+      const preparing = this.#index.prepare(words)
+      if (preparing) await preparing
+      return this.#plan(batch, cut, resident, ids, words)
     })
     const written = this.#writing.run(async () => {
       const { resident, blocks, pages } = await planned
@@ -113,6 +117,11 @@ export class ArchiveWriter {
       for (const { page, ordinal } of pages) await this.#writePage(page, ordinal)
     })
     return written.catch(() => {})
+  }
+
+  /** To be called at the end, also after a failure. */
+  close(): void {
+    this.#index.close()
   }
 
   /** Writes what is left: the last page, the index, the footer. */
@@ -128,9 +137,8 @@ export class ArchiveWriter {
     return this.#writeFooter()
   }
 
-  #plan(batch: Batch, cut: CutBatch, resident: Resident | null, ids: Uint8Array): PlannedBatch {
-    const words = new Uint32Array(ids.buffer, ids.byteOffset, ids.length / 4)
-    const { frames, frameOf, offsetOf } = planFrames(this.#index, words, cut.chunks, this.#frames)
+  #plan(batch: Batch, cut: CutBatch, resident: Resident | null, ids: Uint8Array, words: Uint32Array): PlannedBatch {
+    const { frames, frameOf, offsetOf } = planFrames(this.#index.table, words, cut.chunks, this.#frames)
     const plans = frames.map((frame): FramePlan => {
       this.#frames++
       this.#frameBytes += frame.plainLength
