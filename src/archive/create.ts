@@ -8,6 +8,7 @@ import type { Pool } from '../engine/pool.ts'
 import type { Metadata } from '../format/entry.ts'
 import { displayPath } from '../format/path.ts'
 import { Batcher, slabBytesFor, type SourceEntry } from './batches.ts'
+import { Failure } from './failure.ts'
 import { resolveInputs } from './inputs.ts'
 import { MIN_MEMORY_BYTES, planMemory } from './memory.ts'
 import { libc } from './os/libc.ts'
@@ -39,11 +40,12 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
   if (libc() === null) report({ kind: 'note', message: 'without the package koffi, extended attributes and ACLs are not stored' })
   if (options.tempDir !== undefined) checkTempDir(options.tempDir)
   const sink = openSink(options.output)
+  const ending = new AbortController()
   let pool: Pool | null = null
   let isSinkOurs = true
   try {
     const walk = new Walk({ exclude, oneFileSystem, followSymlinks, skip: new Set(sink.identities), report })
-    const survey = new Survey(walk, roots, { identify: reproducible, signal: options.signal })
+    const survey = new Survey(walk, roots, { identify: reproducible, signal: AbortSignal.any([ending.signal, ...(options.signal ? [options.signal] : [])]) })
     await survey.reach(EARLY_START_BYTES)
     pool = poolFor(survey.isDone && !survey.hasStream ? survey.bytes : Infinity, threads)
     // Reading begins while the walk goes on, in the hope that it does not change the chunk size. A stream
@@ -75,6 +77,7 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
     if (isSinkOurs) await sink.abandon(false)
     throw interruptedOr(error, options.signal)
   } finally {
+    ending.abort()
     await (pool as Pool | null)?.close()
   }
 
@@ -135,7 +138,10 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
   const writer = new ArchiveWriter({
     sink, engine, sealing: archive.sealing, average, commitment: archive.commitment, level: 3,
     ready: job.ready.then(() => sink.write([archive.header])), withHints: job.withHints, signWith: options.signWith ?? null,
-    index: { maxBytes: job.indexBytes ?? memory.indexBytes, tempDir: options.tempDir, onDegraded: (message) => report({ kind: 'note', message }) },
+    index: {
+      maxBytes: job.indexBytes ?? memory.indexBytes, tempDir: options.tempDir,
+      onDegraded: (reason) => report({ kind: 'note', message: `${reason}: the index of chunks does not fit, and some duplicates are stored again` }),
+    },
     onProblem: (kind, path, message) => report({ kind, message, path: displayPath(path) }),
     onDone: (entries, bytes, path) => {
       doneEntries += entries
@@ -146,30 +152,30 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
     },
   })
   const stop = abortion(signal)
+  const failure = new Failure()
   const batcher = new Batcher({
-    average,
-    acquire: () => Promise.race([engine.acquire(), writer.failed, stop.promise]),
+    average, inodes: { tempDir: options.tempDir },
+    acquire: () => failure.until(engine.acquire()),
     note: (path, message) => report({ kind: 'note', message, path: displayPath(path) }),
   })
   // A stream may give nothing for long: once all is lost anyway, it is not waited for.
-  let lost = null as { error: unknown } | null
   Promise.race([writer.failed, stop.promise]).catch((error: unknown) => {
-    lost = { error }
+    failure.fail(error)
     batcher.close()
   })
   // Slabs bound the batches that read something; of others, too, only so many wait to be written.
   const underWay: Promise<void>[] = []
   try {
     for await (const batch of batcher.of(job.entries)) {
-      if (lost) throw lost.error
+      if (failure.error) throw failure.error.error
       underWay.push(writer.add(batch))
-      if (underWay.length > memory.slabs + 2) await Promise.race([underWay.shift(), writer.failed, stop.promise])
+      if (underWay.length > memory.slabs + 2) await failure.until(underWay.shift()!)
     }
-    const result = await Promise.race([writer.finish(), stop.promise])
+    const result = await failure.until(writer.finish())
     await sink.commit()
     return { ...result, archiveId: archive.archiveId }
   } catch (thrown) {
-    const error = lost?.error ?? thrown
+    const error = failure.error?.error ?? thrown
     if (error instanceof OtherAverage) throw error
     const reason = interruptedOr(error, signal)
     const keep = reason.class === 'interrupted' && writer.pagesWritten > 0

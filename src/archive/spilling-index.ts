@@ -64,6 +64,7 @@ export class SpillingIndex {
    * @returns null if there is nothing to wait for; never rejects
    */
   prepare(ids: Uint32Array): Promise<void> | null {
+    if (this.#isClosed) return null
     if (this.#runs.length === 0 && this.table.makeRoom(ids.length / ID_WORDS)) return null
     return this.#prepare(ids)
   }
@@ -89,7 +90,7 @@ export class SpillingIndex {
   #makeRoom(count: number): void {
     const { table } = this
     if (table.copies > table.size / 2) table.clear('copies')
-    else if (this.#isDegraded || !this.#spill()) table.clear('all')
+    else if (table.size > 0 && (this.#isDegraded || !this.#spill())) table.clear('all')
     // A batch must fit by itself, however small the share is.
     table.makeRoom(count, true)
   }
@@ -193,7 +194,7 @@ export class SpillingIndex {
     if (this.#isDegraded) return
     this.#isDegraded = true
     const reason = codeOf(error) === 'ENOSPC' ? 'no space left' : (error as Error).message
-    this.#options.onDegraded(`${this.#directory}: ${reason}: the index of chunks does not fit, and some duplicates are stored again`)
+    this.#options.onDegraded(`${this.#directory}: ${reason}`)
   }
 }
 

@@ -21,6 +21,8 @@ export interface Found {
   ctimeMs: number
   /** For an object with several names: what tells it from all others. */
   inode: string | null
+  /** How many names it has in all; 0 if more of them than that may be met. */
+  names: number
   stream: Readable | null
 }
 
@@ -53,7 +55,7 @@ export class Walk {
     for (const root of roots) {
       if (root.stream) {
         const { path, stream } = root
-        yield { path, source: '', kind: 'stream', size: 0, mtimeMs: 0, ctimeMs: 0, inode: null, stream }
+        yield { path, source: '', kind: 'stream', size: 0, mtimeMs: 0, ctimeMs: 0, inode: null, names: 0, stream }
       } else yield* this.#visit(root.source!, root.path, null, [])
     }
   }
@@ -98,13 +100,14 @@ export class Walk {
         }
         ancestors = [...ancestors, key]
         ownDevice ??= exact.dev
-        yield { path, source, kind, size: 0, mtimeMs: stats.mtimeMs, ctimeMs: stats.ctimeMs, inode: null, stream: null }
+        yield { path, source, kind, size: 0, mtimeMs: stats.mtimeMs, ctimeMs: stats.ctimeMs, inode: null, names: 0, stream: null }
         if (this.#options.oneFileSystem && exact.dev !== ownDevice) return
         yield* this.#children(source, path, ownDevice, ancestors)
         return
       }
     }
-    yield { path, source, kind, size: kind === 'file' ? stats.size : 0, mtimeMs: stats.mtimeMs, ctimeMs: stats.ctimeMs, inode, stream: null }
+    const names = inode === null || this.#options.followSymlinks ? 0 : stats.nlink
+    yield { path, source, kind, size: kind === 'file' ? stats.size : 0, mtimeMs: stats.mtimeMs, ctimeMs: stats.ctimeMs, inode, names, stream: null }
   }
 
   *#children(source: string, path: string, device: bigint, ancestors: string[]): Generator<Found> {

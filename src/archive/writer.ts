@@ -19,6 +19,7 @@ import type { Batch, Item } from './batches.ts'
 import { BatchCutter, type CutBatch } from './batch-cutter.ts'
 import { planFrames } from './frame-plan.ts'
 import { fileRecordOf } from './file-record.ts'
+import { InodeIndex } from './inode-index.ts'
 import { Sequence } from './sequence.ts'
 import type { Sink } from './sink.ts'
 import { SpillingIndex, type SpillOptions } from './spilling-index.ts'
@@ -61,7 +62,7 @@ export class ArchiveWriter {
   readonly #planning = new Sequence()
   readonly #writing = new Sequence()
   /** Entry number by `inode` of what has several names. */
-  readonly #entryOf = new Map<string, number>()
+  readonly #entryOf: InodeIndex
   #nextOrdinal = 0
   #entries = 0
   #logicalBytes = 0
@@ -77,7 +78,9 @@ export class ArchiveWriter {
   constructor(options: WriterOptions) {
     this.#options = options
     this.#index = new SpillingIndex(options.index)
+    this.#entryOf = new InodeIndex({ tempDir: options.index.tempDir })
     this.#cuts = new BatchCutter(options.average)
+    this.failed = Promise.race([this.#cutting.failed, this.#planning.failed, this.#writing.failed])
     void this.#writing.run(() => options.ready).catch(() => {})
   }
 
@@ -87,9 +90,7 @@ export class ArchiveWriter {
   }
 
   /** Rejects as soon as any step of any batch has failed. */
-  get failed(): Promise<never> {
-    return Promise.race([this.#cutting.failed, this.#planning.failed, this.#writing.failed])
-  }
+  readonly failed: Promise<never>
 
   /** Takes a batch; its steps go on after this returns. @returns resolves when all of it stands in the sink; never rejects */
   add(batch: Batch): Promise<void> {
@@ -108,6 +109,8 @@ export class ArchiveWriter {
       const words = new Uint32Array(ids.buffer, ids.byteOffset, ids.length / 4)
       const preparing = this.#index.prepare(words)
       if (preparing) await preparing
+      const finding = this.#entryOf.prepare(batch.items.flatMap(({ inode, isLink }) => (isLink ? inode! : [])))
+      if (finding) await finding
       return this.#plan(batch, cut, resident, ids, words)
     })
     const written = this.#writing.run(async () => {
@@ -122,6 +125,7 @@ export class ArchiveWriter {
   /** To be called at the end, also after a failure. */
   close(): void {
     this.#index.close()
+    this.#entryOf.close()
   }
 
   /** Writes what is left: the last page, the index, the footer. */
@@ -170,6 +174,7 @@ export class ArchiveWriter {
       const target = this.#entryOf.get(item.inode!)
       if (target === undefined) onProblem('unreadable', item.path, 'another name of a file that could not be stored')
       else this.#addEntry(item, () => closeIf(this.#builder.add({ type: 'hardlink', path: item.path, targetEntry: target })))
+      if (item.isLastName) this.#entryOf.delete(item.inode!)
       return 0
     }
     if (item.record) {
