@@ -10,14 +10,14 @@ import type { Metadata, SimpleRecord } from '../format/entry.ts'
 import { displayPath } from '../format/path.ts'
 import { InodeIndex, type InodeIndexOptions } from './inode-index.ts'
 import { toBytes } from './inputs.ts'
-import { LargeFile, StreamFile } from './open-file.ts'
+import { LargeFile, StreamFile, type Piece } from './open-file.ts'
 import { nextData } from './os/holes.ts'
 import { simpleRecordOf } from './records.ts'
 import type { Found } from './walk.ts'
 
 /** An entry that does not come from the file system: a stream, or what another archive held. */
 export type Provided =
-  | { kind: 'content'; path: string; inode: string | null; metadata: Metadata; content: AsyncIterable<Uint8Array> }
+  | { kind: 'content'; path: string; inode: string | null; metadata: Metadata | (() => Metadata); content: AsyncIterable<Piece> }
   | { kind: 'record'; path: string; inode: string | null; record: SimpleRecord }
   /** Another name of the entry with the same `inode`. */
   | { kind: 'link'; path: string; inode: string }
@@ -233,6 +233,18 @@ export class Batcher {
     const file = new StreamFile(entry.content, entry.metadata, this.#options.average)
     this.#hold(file)
     for (let isFirst = true, isLast = false; !isLast; isFirst = false) {
+      let run
+      try {
+        run = await file.takeZeros()
+      } catch (error) {
+        this.#failStream(entry, isFirst, error)
+        return
+      }
+      if (run) {
+        isLast = run.atEnd
+        Object.assign(this.#push(entry), { zeros: [run.start, run.end], file, isFirst, isLast })
+        continue
+      }
       if (BATCH_BYTES - this.#bytes < LEAST_SEGMENT_BYTES) yield await this.#take()
       this.#batch.slab ??= await this.#options.acquire()
       const fileOffset = file.fileOffset
@@ -242,20 +254,26 @@ export class Batcher {
       try {
         ({ length, lookahead, atEnd } = await file.fill(new Uint8Array(this.#batch.slab), slabOffset, capacity))
       } catch (error) {
-        if (isFirst) {
-          this.#push(entry).failure = (error as Error).message
-          return
-        }
-        if (error instanceof WarpError) throw error
-        const path = displayPath(toBytes(entry.path))
-        throw new WarpError('ERR_WARP_INPUT_UNREADABLE', `${path}: ${(error as Error).message}`, {
-          cause: error, path, hint: 'no archive was written, since a part of it would have stood for the whole',
-        })
+        this.#failStream(entry, isFirst, error)
+        return
       }
       isLast = atEnd && lookahead === 0
       const segment = this.#addSegment(null, -1, fileOffset, length, lookahead, atEnd)
       Object.assign(this.#push(entry), { segment, file, isFirst, isLast })
       if (!isLast) yield await this.#take()
     }
+  }
+
+  /** @throws {WarpError} unless nothing of the stream was taken yet: then it is the entry's alone */
+  #failStream(entry: Provided & { kind: 'content' }, isFirst: boolean, error: unknown): void {
+    if (isFirst) {
+      this.#push(entry).failure = (error as Error).message
+      return
+    }
+    if (error instanceof WarpError) throw error
+    const path = displayPath(toBytes(entry.path))
+    throw new WarpError('ERR_WARP_INPUT_UNREADABLE', `${path}: ${(error as Error).message}`, {
+      cause: error, path, hint: 'no archive was written, since a part of it would have stood for the whole',
+    })
   }
 }

@@ -156,6 +156,7 @@ export interface ExtractOptions extends Watch, Resources, Keys, SelectOptions {
 
 export interface ExtractResult {
   root: Uint8Array
+  /** Entries that were restored; that of the root, which is the target itself, does not count. */
   entries: number
   bytes: number
   problems: number
@@ -177,7 +178,13 @@ export interface VerifyResult extends Totals {
   partial: boolean
   signer: Uint8Array | null
   /** Everything that is wrong; empty if the archive is good. */
-  damage: { error: WarpError; paths: string[] }[]
+  damage: {
+    error: WarpError
+    /** Files that it concerns, in the order of the archive, for display; not all of very many. */
+    paths: string[]
+    /** How many others it concerns. */
+    more: number
+  }[]
   unstable: number
   durationMs: number
 }
