@@ -13,7 +13,7 @@ import type { Provided } from './batches.ts'
 import { writeArchive } from './create.ts'
 import { FrameJobs, packIds } from './frame-jobs.ts'
 import { readFrame, type CheckRequest } from './frame-reader.ts'
-import { zeros } from './open.ts'
+import type { Piece } from './open-file.ts'
 import { poolFor } from './pool.ts'
 import { findPages, readFoundPage, unlockDamaged, type Findings } from './recover-scan.ts'
 import { openSink } from './sink.ts'
@@ -162,10 +162,10 @@ class Recovery {
       const first = next.value
       const isLost = this.#lostRecords.has(record++)
       if (isLost || first.entry === null || first.entry.type === 'file') {
-        // Parts are taken one after the other, by the writer as it reads the content, or here if it is lost.
-        const rest = new PartsOf(first, records)
-        if (isLost) await rest.skip()
-        else yield [await this.#file(rest, kept)]
+        // Parts are taken one after the other, by the writer as it reads the content; here what it left.
+        const parts = new PartsOf(first, records)
+        if (!isLost) yield [this.#file(parts, kept)]
+        await parts.skip()
         continue
       }
       const { entry, number } = first
@@ -183,20 +183,22 @@ class Recovery {
     return `${number}`
   }
 
-  async #file(parts: PartsOf, kept: Set<number>): Promise<Provided> {
-    const { entry, number } = await parts.last()
-    const path = Buffer.from(entry.path).toString('latin1')
-    return { kind: 'content', path, inode: this.#inodeOf(number, kept), metadata: entry, content: this.#content(parts) }
+  #file(parts: PartsOf, kept: Set<number>): Provided {
+    const { path, number } = parts.first
+    return {
+      kind: 'content', path: Buffer.from(path).toString('latin1'), inode: this.#inodeOf(number, kept),
+      metadata: () => parts.entry, content: this.#content(parts),
+    }
   }
 
-  async *#content(parts: PartsOf): AsyncGenerator<Uint8Array> {
+  async *#content(parts: PartsOf): AsyncGenerator<Piece> {
     const { sealing, chunkIdKey } = this.#unlocked
     let open = null as { offset: number; bytes: Uint8Array } | null
     for await (const { extents, frames, offsets } of parts.all()) {
       let chunk = -1
       for (const extent of extents) {
         if (extent.kind === 'hole') {
-          yield* zeros(extent.length)
+          yield { zeros: extent.length }
           continue
         }
         const frame = frames[++chunk]!
@@ -257,36 +259,38 @@ function endOf(path: Uint8Array): Entry {
 
 /** The records of one file: its parts, and the last, which has the metadata. */
 class PartsOf {
-  readonly #held: Recovered[]
+  readonly first: Recovered
+  #last: Recovered
   readonly #records: AsyncIterator<Recovered>
 
   constructor(first: Recovered, records: AsyncIterator<Recovered>) {
-    this.#held = [first]
+    this.first = first
+    this.#last = first
     this.#records = records
   }
 
-  /** Reads on to the last record. Parts are pages' worth of chunk references: some 30 KB for each 64 MiB. */
-  async last(): Promise<{ entry: Entry; number: number | null }> {
-    for (;;) {
-      const { entry, number, path } = this.#held.at(-1)!
-      if (entry) return { entry, number }
-      const { done, value } = await this.#records.next()
-      if (done || comparePaths((value as Recovered).path, path) !== 0) throw new WarpError('ERR_WARP_INTERNAL', 'a file has no end')
-      this.#held.push(value as Recovered)
-    }
+  /** The metadata, once all records were taken. */
+  get entry(): Entry {
+    if (!this.#last.entry) throw new WarpError('ERR_WARP_INTERNAL', 'a file has no end')
+    return this.#last.entry
   }
 
+  /** All records that were not taken yet, but for the first. */
   async skip(): Promise<void> {
-    while (this.#held.at(-1)!.entry === null) {
-      const { done, value } = await this.#records.next()
-      if (done) return
-      this.#held.splice(0, 1, value as Recovered)
-    }
+    while (!this.#last.entry && (await this.#next()));
   }
 
   async *all(): AsyncGenerator<Recovered> {
-    await this.last()
-    for (let held = this.#held.shift(); held; held = this.#held.shift()) yield held
+    do yield this.#last
+    while (!this.#last.entry && (await this.#next()))
+  }
+
+  async #next(): Promise<boolean> {
+    const { done, value } = await this.#records.next()
+    if (done) return false
+    if (comparePaths((value as Recovered).path, this.first.path) !== 0) throw new WarpError('ERR_WARP_INTERNAL', 'a file has no end')
+    this.#last = value as Recovered
+    return true
   }
 }
 

@@ -79,6 +79,8 @@ export interface CreateOptions extends Watch, Resources {
   recipients?: Uint8Array[]
   /** Identity whose Ed25519 key signs the archive. */
   signWith?: Identity
+  /** Where the index of chunks goes past its share of the memory; default: the system's. */
+  tempDir?: string
   /** For tests: the archive key instead of a random one. */
   archiveKey?: Uint8Array
 }
@@ -154,6 +156,7 @@ export interface ExtractOptions extends Watch, Resources, Keys, SelectOptions {
 
 export interface ExtractResult {
   root: Uint8Array
+  /** Entries that were restored; that of the root, which is the target itself, does not count. */
   entries: number
   bytes: number
   problems: number
@@ -175,7 +178,13 @@ export interface VerifyResult extends Totals {
   partial: boolean
   signer: Uint8Array | null
   /** Everything that is wrong; empty if the archive is good. */
-  damage: { error: WarpError; paths: string[] }[]
+  damage: {
+    error: WarpError
+    /** Files that it concerns, in the order of the archive, for display; not all of very many. */
+    paths: string[]
+    /** How many others it concerns. */
+    more: number
+  }[]
   unstable: number
   durationMs: number
 }
@@ -216,6 +225,8 @@ export interface RecoverOptions extends Watch, Resources, Keys {
   newPassphrase?: Uint8Array | string
   newRecipients?: Uint8Array[]
   passphraseCost?: { iterations: number; memoryKib: number }
+  /** As of CreateOptions. */
+  tempDir?: string
 }
 
 export interface RecoverResult {

@@ -22,6 +22,8 @@ export interface Found {
   ctimeMs: number
   /** For an object with several names: what tells it from all others. */
   inode: string | null
+  /** How many names it has in all; 0 if more of them than that may be met. */
+  names: number
   stream: Readable | null
 }
 
@@ -55,7 +57,7 @@ export class Walk {
     for (const root of roots) {
       if (root.stream) {
         const { path, stream } = root
-        yield { path, source: '', kind: 'stream', size: 0, mtimeMs: 0, ctimeMs: 0, inode: null, stream }
+        yield { path, source: '', kind: 'stream', size: 0, mtimeMs: 0, ctimeMs: 0, inode: null, names: 0, stream }
       } else yield* this.#visit(root.source!, root.path, null, [])
     }
   }
@@ -102,10 +104,10 @@ export class Walk {
 
   #found(source: string, path: string, stat: FileStat): Found {
     const { type, size, mtimeMs, ctimeMs, nlink } = stat
-    return {
-      path, source, kind: type as Exclude<Found['kind'], 'stream'>, size: type === 'file' ? size : 0, mtimeMs, ctimeMs,
-      inode: nlink > 1 && type !== 'directory' ? inodeKey(stat) : null, stream: null,
-    }
+    const inode = nlink > 1 && type !== 'directory' ? inodeKey(stat) : null
+    const names = inode === null || this.#options.followSymlinks ? 0 : nlink
+    const kind = type as Exclude<Found['kind'], 'stream'>
+    return { path, source, kind, size: type === 'file' ? size : 0, mtimeMs, ctimeMs, inode, names, stream: null }
   }
 
   *#directory(source: string, path: string, stat: FileStat, device: bigint | null, ancestors: string[]): Generator<Found> {

@@ -16,12 +16,13 @@ import { writeLocation } from '../format/location.ts'
 import { PageBuilder, type ClosedPage } from '../format/page.ts'
 import { joinParts } from '../format/parts.ts'
 import type { Batch, Item } from './batches.ts'
-import { ChunkIndex } from './chunk-index.ts'
 import { BatchCutter, type CutBatch } from './batch-cutter.ts'
 import { planFrames } from './frame-plan.ts'
 import { fileRecordOf } from './file-record.ts'
+import { InodeIndex } from './inode-index.ts'
 import { Sequence } from './sequence.ts'
 import type { Sink } from './sink.ts'
+import { SpillingIndex, type SpillOptions } from './spilling-index.ts'
 import { indexPagesAfter, TreeBuilder, type CompleteNode } from './tree-builder.ts'
 import type { Identity, Totals } from './types.ts'
 
@@ -37,8 +38,8 @@ export interface WriterOptions {
   level: number
   withHints: boolean
   signWith: Identity | null
-  /** Bytes for the index of chunks. */
-  indexBytes: number
+  /** Of the index of chunks. */
+  index: SpillOptions
   /** An entry could not be stored as it is. */
   onProblem: (kind: 'unreadable' | 'unstable' | 'note', path: Uint8Array, message: string) => void
   /** A batch's entries were planned. */
@@ -54,14 +55,14 @@ interface PlannedBatch {
 export class ArchiveWriter {
   readonly #options: WriterOptions
   readonly #cuts: BatchCutter
-  readonly #index: ChunkIndex
+  readonly #index: SpillingIndex
   readonly #builder = new PageBuilder()
   readonly #tree = new TreeBuilder()
   readonly #cutting = new Sequence()
   readonly #planning = new Sequence()
   readonly #writing = new Sequence()
   /** Entry number by `inode` of what has several names. */
-  readonly #entryOf = new Map<string, number>()
+  readonly #entryOf: InodeIndex
   #nextOrdinal = 0
   #entries = 0
   #logicalBytes = 0
@@ -76,8 +77,10 @@ export class ArchiveWriter {
 
   constructor(options: WriterOptions) {
     this.#options = options
-    this.#index = new ChunkIndex(options.indexBytes)
+    this.#index = new SpillingIndex(options.index)
+    this.#entryOf = new InodeIndex({ tempDir: options.index.tempDir })
     this.#cuts = new BatchCutter(options.average)
+    this.failed = Promise.race([this.#cutting.failed, this.#planning.failed, this.#writing.failed])
     void this.#writing.run(() => options.ready).catch(() => {})
   }
 
@@ -87,9 +90,7 @@ export class ArchiveWriter {
   }
 
   /** Rejects as soon as any step of any batch has failed. */
-  get failed(): Promise<never> {
-    return Promise.race([this.#cutting.failed, this.#planning.failed, this.#writing.failed])
-  }
+  readonly failed: Promise<never>
 
   /** Takes a batch; its steps go on after this returns. @returns resolves when all of it stands in the sink; never rejects */
   add(batch: Batch): Promise<void> {
@@ -105,7 +106,12 @@ export class ArchiveWriter {
     const planned = this.#planning.run(async () => {
       const { resident, cut, hashing } = await hashed
       await hashing
-      return this.#plan(batch, cut, resident)
+      const words = new Uint32Array(cut.ids.buffer, cut.ids.byteOffset, cut.ids.length / 4)
+      const preparing = this.#index.prepare(words)
+      if (preparing) await preparing
+      const finding = this.#entryOf.prepare(batch.items.flatMap(({ inode, isLink }) => (isLink ? inode! : [])))
+      if (finding) await finding
+      return this.#plan(batch, cut, resident, words)
     })
     const written = this.#writing.run(async () => {
       const { resident, blocks, pages } = await planned
@@ -114,6 +120,12 @@ export class ArchiveWriter {
       for (const { page, ordinal } of pages) await this.#writePage(page, ordinal)
     })
     return written.catch(() => {})
+  }
+
+  /** To be called at the end, also after a failure. */
+  close(): void {
+    this.#index.close()
+    this.#entryOf.close()
   }
 
   /** Writes what is left: the last page, the index, the footer. */
@@ -129,9 +141,8 @@ export class ArchiveWriter {
     return this.#writeFooter()
   }
 
-  #plan(batch: Batch, cut: CutBatch, resident: Resident | null): PlannedBatch {
-    const words = new Uint32Array(cut.ids.buffer, cut.ids.byteOffset, cut.ids.length / 4)
-    const { frames, frameOf, offsetOf } = planFrames(this.#index, words, cut.chunks, this.#frames)
+  #plan(batch: Batch, cut: CutBatch, resident: Resident | null, words: Uint32Array): PlannedBatch {
+    const { frames, frameOf, offsetOf } = planFrames(this.#index.table, words, cut.chunks, this.#frames)
     const plans = frames.map((frame): FramePlan => {
       this.#frames++
       this.#frameBytes += frame.plainLength
@@ -163,6 +174,7 @@ export class ArchiveWriter {
       const target = this.#entryOf.get(item.inode!)
       if (target === undefined) onProblem('unreadable', item.path, 'another name of a file that could not be stored')
       else this.#addEntry(item, () => closeIf(this.#builder.add({ type: 'hardlink', path: item.path, targetEntry: target })))
+      if (item.isLastName) this.#entryOf.delete(item.inode!)
       return 0
     }
     if (item.record) {

@@ -23,7 +23,7 @@ const engine = new CpuEngine(new InlinePool({ ...engineTasks, load }), 2 * 1024 
 })
 
 const item: Item = {
-  path: Buffer.from('file'), inode: null, isLink: false, record: null, failure: null, segment: 0, zeros: null, file: null, isFirst: true, isLast: true,
+  path: Buffer.from('file'), inode: null, isLink: false, isLastName: false, record: null, failure: null, segment: 0, zeros: null, file: null, isFirst: true, isLast: true,
 }
 
 /** Noise with runs of zeros: lengths around those at which a hole begins to be one. */
@@ -130,7 +130,7 @@ t.test('a file that shrinks and grows again while it is read', async t => {
   content.fill(0, 106_496, 200_704)
   const file = path.join(makeDirectory(t), 'file')
   fs.writeFileSync(file, content)
-  const large = new LargeFile({ path: 'file', source: file, kind: 'file', size: content.length, mtimeMs: 0, ctimeMs: 0, inode: null, stream: null })
+  const large = new LargeFile({ path: 'file', source: file, kind: 'file', size: content.length, mtimeMs: 0, ctimeMs: 0, inode: null, names: 0, stream: null })
   t.teardown(() => large.close())
   const cutter = new BatchCutter(AVERAGE)
   let total = 0
