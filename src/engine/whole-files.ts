@@ -22,7 +22,7 @@ export class WholeFiles {
   readonly #average: number
   readonly #hasher: ChunkHasher
   #chunks = new Uint32Array(256)
-  #ids = new Uint8Array(128 * ID_BYTES)
+  #ids = Buffer.alloc(128 * ID_BYTES)
   #chunkCount = 0
   readonly #extents: number[] = []
   readonly #extentEnds: number[] = []
@@ -52,7 +52,7 @@ export class WholeFiles {
   take(): FileExtents {
     return {
       chunks: this.#chunks.slice(0, 2 * this.#chunkCount),
-      ids: this.#ids.slice(0, this.#chunkCount * ID_BYTES),
+      ids: new Uint8Array(this.#ids.subarray(0, this.#chunkCount * ID_BYTES)),
       extents: Int32Array.from(this.#extents),
       extentEnds: Uint32Array.from(this.#extentEnds),
     }
@@ -98,7 +98,7 @@ export class WholeFiles {
     const [chunks, ids] = [this.#chunks, this.#ids]
     this.#chunks = new Uint32Array(2 * chunks.length)
     this.#chunks.set(chunks)
-    this.#ids = new Uint8Array(2 * ids.length)
+    this.#ids = Buffer.alloc(2 * ids.length)
     this.#ids.set(ids)
   }
 }
