@@ -76,7 +76,8 @@ try {
   const identities = { warp: path.join(work, 'warp.key'), age: path.join(work, 'age.key') }
   const { tools, absent } = makeTools({ warp: makeIdentity(identities.warp), age: makeAgeKey(identities.age) }, identities)
   for (const line of absent) console.error(`left out: ${line}`)
-  const jobs = new Jobs(work, tools, identities.warp)
+  const extracted = new Set(plan.flatMap(([job, input, contenders]) => job === 'extract' ? contenders.map((name) => `${name} of ${input}`) : []))
+  const jobs = new Jobs(work, tools, identities.warp, extracted)
   const results = []
   for (const [name, inputName, contenders] of plan) {
     const job = name === 'version' ? jobs.version(versionCommands(tools)) : jobs.of(name, makeInput(inputName, cache, quick), contenders)
