@@ -5,7 +5,7 @@
  * A ratio above its bound makes it fail.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { cpus } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -13,7 +13,7 @@ import { tarPipeline } from './compare/pipelines.mjs'
 import { warp } from './compare/warp.mjs'
 import { BOUNDS, STAGE_BASELINES } from './bounds.mjs'
 import { stageOf } from './micro/stages.mjs'
-import { DEFAULT_CACHE } from './support/cache.mjs'
+import { DEFAULT_CACHE, openWorkFolder } from './support/cache.mjs'
 import { linuxTree } from './support/inputs.mjs'
 import { measure } from './support/measure.mjs'
 import { makeAgeKey, makeIdentity, require } from './support/programs.mjs'
@@ -41,10 +41,9 @@ const NOISE_BYTES = 256 * 1024 * 1024
 const BASELINE_SECONDS = 0.4
 
 const { cache } = values
-mkdirSync(cache, { recursive: true })
 require(['bash', 'time', 'tar', 'zstd', 'age'])
 const tree = values.tree ? path.resolve(values.tree) : linuxTree(cache)
-const work = mkdtempSync(path.join(cache, 'run-'))
+const work = openWorkFolder(cache)
 try {
   run()
 } finally {
