@@ -4,8 +4,10 @@
  *
  *   node bench/scale.mjs files COUNT    tiny files, all different, written and listed
  *   node bench/scale.mjs bytes SIZE     a few files of holes and repeated blocks (1G, 1T), written, verified, read
+ *   node --expose-gc bench/scale.mjs structures    bytes that each structure that grows takes for each of what it holds
  *
- * Options: --dir DIR for the archive (default: the system's for temporary files), --memory SIZE (default 512M).
+ * Options: --dir DIR for the archive (default: the system's for temporary files), --memory SIZE (default 512M),
+ * --average SIZE of chunks (default by the size of what is written).
  * Needs the built program: npm run build.
  */
 import fs from 'node:fs'
@@ -13,15 +15,23 @@ import os from 'node:os'
 import path from 'node:path'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import { ChunkIndex } from '../dist/archive/chunk-index.js'
 import { writeArchive } from '../dist/archive/create.js'
+import { EntryPaths } from '../dist/archive/entry-paths.js'
+import { FrameTable } from '../dist/archive/frame-table.js'
+import { InodeIndex } from '../dist/archive/inode-index.js'
 import { poolFor } from '../dist/archive/pool.js'
 import { openSink } from '../dist/archive/sink.js'
+import { SpillingIndex } from '../dist/archive/spilling-index.js'
 import { averageFor } from '../dist/archive/survey.js'
+import { TreeBuilder } from '../dist/archive/tree-builder.js'
+import { Walk } from '../dist/archive/walk.js'
 import { parseSize } from '../dist/cli/sizes.js'
+import { hash } from '../dist/codec/blake3.js'
 import { list, open, verify } from '../dist/index.js'
 
 const { values, positionals: [what, amount] } = parseArgs({
-  allowPositionals: true, options: { dir: { type: 'string', default: os.tmpdir() }, memory: { type: 'string', default: '512M' } },
+  allowPositionals: true, options: { dir: { type: 'string', default: os.tmpdir() }, memory: { type: 'string', default: '512M' }, average: { type: 'string' } },
 })
 const memory = parseSize(values.memory, '--memory')
 const KIB = 1024
@@ -181,6 +191,87 @@ async function checked(total) {
   return { dataBytes: data }
 }
 
+// Structures that grow.
+
+/** Bytes that stay allocated for what `make` returns, for each of `count`. */
+async function bytesEach(count, make) {
+  const allocated = async () => {
+    // Buffers are let go some time after they were found to be garbage.
+    for (let i = 0; i < 3; i++) {
+      globalThis.gc()
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    const { heapUsed, arrayBuffers } = process.memoryUsage()
+    return heapUsed + arrayBuffers
+  }
+  const before = await allocated()
+  const made = await make(count)
+  const each = (made.bytes ?? (await allocated()) - before) / count
+  made.close?.()
+  return Math.round(each * 10) / 10
+}
+
+async function structures() {
+  const idOf = (i) => hash(Buffer.from(`${i}`))
+  const wordsOf = (from, count) => {
+    const words = new Uint32Array(count * 8)
+    const bytes = new Uint8Array(words.buffer)
+    for (let i = 0; i < count; i++) bytes.set(idOf(from + i), i * 32)
+    return words
+  }
+  const directory = fs.mkdtempSync(path.join(values.dir, 'warp-names-'))
+  try {
+    return {
+      'chunk in the index, in memory': await bytesEach(700_000, (count) => {
+        const index = new ChunkIndex(64 * MIB)
+        const words = wordsOf(0, count)
+        for (let i = 0; i < count; i++) index.set(words, i * 8, i, 0)
+        return index
+      }),
+      'chunk in the index, spilled': await bytesEach(4_000_000, async (count) => {
+        const index = new SpillingIndex({ maxBytes: 92 * MIB, tempDir: values.dir, onDegraded: (reason) => { throw new Error(reason) } })
+        for (let from = 0; from < count; from += 500) {
+          const words = wordsOf(from, 500)
+          await index.prepare(words)
+          for (let i = 0; i < 500; i++) index.table.set(words, i * 8, from + i, 0)
+        }
+        return { bytes: index.runBytes, close: () => index.close() }
+      }),
+      'object with several names, recent': await bytesEach(50_000, (count) => {
+        const index = new InodeIndex({ tempDir: values.dir })
+        for (let i = 0; i < count; i++) index.set(`66305:${1_000_000_000 + i}`, i)
+        return index
+      }),
+      'frame, in verification and forward reading': await bytesEach(1_000_000, (count) => {
+        const frames = new FrameTable()
+        for (let i = 0; i < count; i++) frames.add(i * 4 * MIB, 4 * MIB)
+        return frames
+      }),
+      'page, in extraction': await bytesEach(1_000_000, (count) => {
+        const pages = new EntryPaths(null, null)
+        for (let i = 0; i < count; i++) pages.add(i * 8192, i * MIB)
+        return pages
+      }),
+      'page, in the tree as it is written': await bytesEach(1_000_000, (count) => {
+        const tree = new TreeBuilder()
+        const child = (offset) => ({ digest: none, firstPath: none, firstOffset: 0, entries: 1, offset, locationDigest: none })
+        for (let i = 0; i < count; i++) for (let node = tree.add(0, child(i)); node; node = tree.add(node.level, child(i)));
+        return tree
+      }),
+      'name in the directory that is being walked': await bytesEach(100_000, (count) => {
+        for (let i = 0; i < count; i++) fs.closeSync(fs.openSync(path.join(directory, `a name of thirty bytes ${String(i).padStart(7, '0')}`), 'w'))
+        const walk = new Walk({ exclude: [], oneFileSystem: false, followSymlinks: false, skip: new Set(), report: () => {} })
+          .of([{ path: '', source: directory, stream: null }])
+        walk.next()
+        walk.next()
+        return { walk }
+      }),
+    }
+  } finally {
+    fs.rmSync(directory, { recursive: true })
+  }
+}
+
 const report = { what, amount, memory }
 try {
   if (what === 'files') {
@@ -190,14 +281,16 @@ try {
     if (report.list.entries !== Number(amount)) throw new Error('entries are missing')
   } else if (what === 'bytes') {
     const total = parseSize(amount, 'SIZE')
-    report.create = await timed(() => write(hugeFiles(total), averageFor(total)))
+    report.create = await timed(() => write(hugeFiles(total), values.average ? parseSize(values.average, '--average') : averageFor(total)))
     report.createPeakMib = peakMib()
     report.verify = await timed(async () => {
       const { damage, logicalBytes } = await verify(archive, { memory })
       if (damage.length > 0 || logicalBytes !== total) throw new Error('the archive is not what it should be')
     })
     report.read = await timed(() => checked(total))
-  } else throw new Error('say files COUNT or bytes SIZE')
+  } else if (what === 'structures') {
+    report.bytesEach = await structures()
+  } else throw new Error('say files COUNT, bytes SIZE or structures')
   report.peakMib = peakMib()
   console.log(JSON.stringify(report))
 } finally {
