@@ -6,6 +6,7 @@ import { CpuEngine } from '../engine/cpu.ts'
 import type { Pool } from '../engine/pool.ts'
 import type { Metadata } from '../format/entry.ts'
 import { displayPath } from '../format/path.ts'
+import { Base } from './base.ts'
 import { Batcher, slabBytesFor, type SourceEntry } from './batches.ts'
 import { resolveInputs } from './inputs.ts'
 import { MIN_MEMORY_BYTES, planMemory } from './memory.ts'
@@ -35,7 +36,14 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
   })
   const roots = resolveInputs(options.inputs, report)
   if (libc() === null) report({ kind: 'note', message: 'without the package koffi, extended attributes and ACLs are not stored' })
-  const sink = openSink(options.output)
+  const base = await Base.open(options)
+  let sink: Sink
+  try {
+    sink = openSink(options.output)
+  } catch (error) {
+    await base?.close()
+    throw error
+  }
   let pool: Pool | null = null
   let isSinkOurs = true
   try {
@@ -50,16 +58,17 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
       writeArchive({
         options, average, partial: false, ready,
         archiveId: reproducible ? survey.archiveId : undefined,
-        entries: provide(survey.found(), reproducible),
+        entries: base ? base.merge(provide(survey.found(), reproducible)) : provide(survey.found(), reproducible),
+        base,
         totals: () => (survey.isDone && !survey.hasStream ? survey : null),
         report, sink, pool: pool!, withHints: !reproducible,
       })
-    const hoped = options.chunkSize ?? averageFor(survey.bytes)
+    const hoped = base?.average ?? options.chunkSize ?? averageFor(survey.bytes)
     const ready = survey.done.then(() => {
       if (survey.entries === 0 && problems > 0) {
         throw new WarpError('ERR_WARP_INPUT_UNREADABLE', 'none of the inputs could be read', { hint: 'no archive was written' })
       }
-      if (options.chunkSize === undefined && averageFor(survey.bytes) !== hoped) throw new OtherAverage()
+      if (options.chunkSize === undefined && !base && averageFor(survey.bytes) !== hoped) throw new OtherAverage()
     })
     ready.catch(() => {})
     isSinkOurs = false
@@ -67,12 +76,13 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
       if (error instanceof OtherAverage) return write(averageFor(survey.bytes), Promise.resolve())
       throw error
     })
-    return { ...result, problems, durationMs: performance.now() - started }
+    return { ...result, problems, kept: base?.kept ?? { files: 0, bytes: 0 }, durationMs: performance.now() - started }
   } catch (error) {
     if (isSinkOurs) await sink.abandon(false)
     throw interruptedOr(error, options.signal)
   } finally {
     await (pool as Pool | null)?.close()
+    await base?.close()
   }
 
   /** Problems would be reported again if the walk is repeated, or the writing begun anew. */
@@ -107,15 +117,17 @@ export interface WriteJob {
   sink: Sink
   pool: Pool
   withHints: boolean
+  /** What is unchanged since is taken over from it. */
+  base?: Base | null
 }
 
 /** Writes `entries`, which are in path order, as an archive to `sink`, and commits or abandons it. */
-export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'problems' | 'durationMs'>> {
-  const { options, average, sink, pool, report, totals } = job
+export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'problems' | 'kept' | 'durationMs'>> {
+  const { options, average, sink, pool, report, totals, base = null } = job
   const { compress = 'auto', level = 3, signal } = options
   let archive: NewArchive
   try {
-    archive = newArchive({ ...options, average, partial: job.partial, archiveId: job.archiveId })
+    archive = newArchive({ ...options, average, partial: job.partial, archiveId: job.archiveId, inheritance: base?.inheritance })
   } catch (error) {
     await sink.abandon(false)
     throw error
@@ -130,6 +142,7 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
   const writer = new ArchiveWriter({
     sink, engine, sealing: archive.sealing, average, commitment: archive.commitment, level: 3,
     ready: job.ready.then(() => sink.write([archive.header])), withHints: job.withHints, signWith: options.signWith ?? null, indexBytes: memory.indexBytes,
+    takenOver: base?.takenOver(pool, archive.sealing) ?? null, thin: base?.inheritance?.base != null,
     onProblem: (kind, path, message) => report({ kind, message, path: displayPath(path) }),
     onDone: (entries, bytes, path) => {
       doneEntries += entries
@@ -195,13 +208,19 @@ export function interruptedOr(error: unknown, signal: AbortSignal | undefined): 
   return asWarpError(error)
 }
 
-function checkOptions({ inputs, level = 3, chunkSize, threads = 1, memory, reproducible, passphrase, recipients = [] }: CreateOptions): void {
+function checkOptions(options: CreateOptions): void {
+  const { inputs, level = 3, chunkSize, threads = 1, memory, reproducible, passphrase, recipients = [], base, thin } = options
   if (inputs.length === 0) throw new WarpError('ERR_WARP_USAGE', 'there is nothing to archive', { hint: 'name files or directories' })
   if (!Number.isInteger(level) || level < 1 || level > 19) throw new WarpError('ERR_WARP_USAGE', 'the level is a number from 1 to 19')
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024) throw new WarpError('ERR_WARP_USAGE', 'threads is a number from 1 to 1024')
   if (memory !== undefined && !(memory >= MIN_MEMORY_BYTES)) throw new WarpError('ERR_WARP_USAGE', 'memory is at least 384 MiB')
   if (chunkSize !== undefined && !(chunkSize >= MIN_AVERAGE_BYTES && chunkSize <= MAX_AVERAGE_BYTES && Number.isInteger(Math.log2(chunkSize)))) {
     throw new WarpError('ERR_WARP_USAGE', 'the chunk size is a power of two from 4 KiB to 4 MiB')
+  }
+  if (thin && base === undefined) throw new WarpError('ERR_WARP_USAGE', 'a thin archive needs a base')
+  if (base !== undefined && chunkSize !== undefined) throw new WarpError('ERR_WARP_USAGE', 'the chunk size is that of the base')
+  if (base !== undefined && reproducible) {
+    throw new WarpError('ERR_WARP_USAGE', 'an archive on a base cannot be reproducible', { hint: 'its bytes depend on the base too: leave out one of the two' })
   }
   if (reproducible && (passphrase !== undefined || recipients.length > 0)) {
     throw new WarpError('ERR_WARP_USAGE', 'a reproducible archive cannot be encrypted', { hint: 'encryption draws fresh keys each time: leave out one of the two' })

@@ -200,6 +200,24 @@ export class Archive {
     }
   }
 
+  /** Every page, in order. @throws {WarpError} as `entries` */
+  async *pages(): AsyncGenerator<ScannedPage> {
+    const sequence = new PageSequence(true)
+    for await (const page of this.#tree.pages(EVERYTHING)) {
+      sequence.next(page)
+      yield page
+    }
+    sequence.finish(this.footer)
+  }
+
+  /** The last record of the regular file at `path`, if the file has `size` bytes; else null. */
+  async lastRecordOf(path: Uint8Array, size: number): Promise<Assembled | null> {
+    for await (const assembled of this.#between({ from: { path, offset: size }, goOn: () => false })) {
+      if (comparePaths(assembled.path, path) === 0 && assembled.entry?.size === size) return assembled
+    }
+    return null
+  }
+
   /** The extents of a regular file, in order. */
   async *extentsOf(entry: Entry): AsyncGenerator<Extent> {
     for await (const { path, extents } of this.#between(atOrBeneath(entry.path))) {

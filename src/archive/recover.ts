@@ -58,7 +58,7 @@ export async function recover(options: RecoverOptions): Promise<RecoverResult> {
       sink, pool, withHints: false,
     })
     return {
-      created: { ...created, problems: recovery.lost.length, durationMs: performance.now() - started },
+      created: { ...created, problems: recovery.lost.length, kept: { files: 0, bytes: 0 }, durationMs: performance.now() - started },
       lost: recovery.lost, unreadable: findings.unreadable, truncated: !findings.hasFooter,
     }
   } finally {
@@ -230,7 +230,7 @@ class Recovery {
       let isOrphan = !goesOn && isFile && (afterGap ? (stated?.firstOffset ?? 1) > 0 : false)
       if (afterGap && openPath) {
         // What was begun never ends: an empty last part closes it for those who read.
-        yield { path: openPath, extents: [], frames: [], offsets: [], fileOffset: openSize, entry: endOf(openPath), number: null, isOrphan: true }
+        yield { path: openPath, extents: [], frames: [], offsets: [], fileOffset: openSize, entry: endOf(openPath), hint: null, number: null, isOrphan: true }
       }
       for (const assembled of assembler.page(page, 0, goesOn ? openSize : 0)) {
         yield { ...assembled, number, isOrphan }

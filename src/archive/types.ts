@@ -79,6 +79,15 @@ export interface CreateOptions extends Watch, Resources {
   recipients?: Uint8Array[]
   /** Identity whose Ed25519 key signs the archive. */
   signWith?: Identity
+  /**
+   * An archive of an earlier state of the inputs: what is unchanged since is taken over from it and not read.
+   * Both are encrypted or neither is; the chunk size is that of the base.
+   */
+  base?: string
+  /** What opens the base; default: `passphrase`. */
+  baseKeys?: Keys
+  /** Refer to chunks that the base holds instead of storing them: reading the archive then needs the base. */
+  thin?: boolean
   /** For tests: the archive key instead of a random one. */
   archiveKey?: Uint8Array
 }
@@ -100,6 +109,8 @@ export interface CreateResult extends Totals {
   archiveId: Uint8Array
   /** Inputs that were not stored, or changed while they were read. */
   problems: number
+  /** Regular files that were taken over from the base without being read, and their bytes. */
+  kept: { files: number; bytes: number }
   durationMs: number
 }
 

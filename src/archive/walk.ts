@@ -19,6 +19,9 @@ export interface Found {
   size: number
   mtimeMs: number
   ctimeMs: number
+  /** Inode and device as doubles: beyond 2⁵³ rounded, but to the same value for the same number. */
+  ino: number
+  dev: number
   /** For an object with several names: what tells it from all others. */
   inode: string | null
   stream: Readable | null
@@ -53,7 +56,7 @@ export class Walk {
     for (const root of roots) {
       if (root.stream) {
         const { path, stream } = root
-        yield { path, source: '', kind: 'stream', size: 0, mtimeMs: 0, ctimeMs: 0, inode: null, stream }
+        yield { path, source: '', kind: 'stream', size: 0, mtimeMs: 0, ctimeMs: 0, ino: 0, dev: 0, inode: null, stream }
       } else yield* this.#visit(root.source!, root.path, null, [])
     }
   }
@@ -98,13 +101,13 @@ export class Walk {
         }
         ancestors = [...ancestors, key]
         ownDevice ??= exact.dev
-        yield { path, source, kind, size: 0, mtimeMs: stats.mtimeMs, ctimeMs: stats.ctimeMs, inode: null, stream: null }
+        yield { path, source, kind, size: 0, ...versionOf(stats), inode: null, stream: null }
         if (this.#options.oneFileSystem && exact.dev !== ownDevice) return
         yield* this.#children(source, path, ownDevice, ancestors)
         return
       }
     }
-    yield { path, source, kind, size: kind === 'file' ? stats.size : 0, mtimeMs: stats.mtimeMs, ctimeMs: stats.ctimeMs, inode, stream: null }
+    yield { path, source, kind, size: kind === 'file' ? stats.size : 0, ...versionOf(stats), inode, stream: null }
   }
 
   *#children(source: string, path: string, device: bigint, ancestors: string[]): Generator<Found> {
@@ -139,6 +142,10 @@ export class Walk {
   #unreadable(path: string, error: unknown): void {
     this.#options.report({ kind: 'unreadable', message: (error as Error).message, path: displayPath(toBytes(path)) })
   }
+}
+
+function versionOf({ mtimeMs, ctimeMs, ino, dev }: fs.Stats): Pick<Found, 'mtimeMs' | 'ctimeMs' | 'ino' | 'dev'> {
+  return { mtimeMs, ctimeMs, ino, dev }
 }
 
 function kindOf(stats: fs.Stats): Exclude<Found['kind'], 'stream'> | null {

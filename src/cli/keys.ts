@@ -23,12 +23,30 @@ export async function withKeys<T>(context: Context, use: (keys: Keys) => Promise
   try {
     return await use(keys)
   } finally {
-    wipe(keys)
+    wipeKeys(keys)
     ;(await asked)?.fill(0)
   }
 }
 
-function wipe(keys: Keys): void {
+/**
+ * What opens the base of a new archive: options of its own, else the passphrase of the new archive, else what
+ * is typed.
+ */
+export async function readBaseKeys(context: Context, otherwise: Uint8Array | undefined): Promise<Keys> {
+  const { args, signal } = context
+  if (args.text('base') === undefined) {
+    const stray = ['thin', 'base-passphrase-file', 'base-identity'].find(name => args.flag(name))
+    if (stray !== undefined) throw new WarpError('ERR_WARP_USAGE', `--${stray} needs --base`)
+    return {}
+  }
+  return {
+    passphrase: await readPassphraseFile(context, 'base-passphrase-file') ?? otherwise?.slice() ?? variablePassphrase(),
+    identities: await readIdentities(args.texts('base-identity')),
+    askPassphrase: async () => await askPassphrase('Passphrase of the base: ', signal) ?? null,
+  }
+}
+
+export function wipeKeys(keys: Keys): void {
   if (keys.passphrase instanceof Uint8Array) keys.passphrase.fill(0)
   for (const identity of keys.identities ?? []) wipeIdentity(identity)
 }

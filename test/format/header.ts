@@ -13,7 +13,7 @@ const filled = (length: number, value: number) => new Uint8Array(length).fill(va
 const slot: KeySlot = { type: 2, share: filled(32, 5), wrapped: filled(48, 6) }
 const plain: Omit<Header, 'mac'> = {
   archiveId: filled(16, 7), average: 65_536, encrypted: false, partial: false,
-  segmentSalt: filled(32, 0), commitment: filled(32, 0), slots: [],
+  segmentSalt: filled(32, 0), commitment: filled(32, 0), thin: false, inheritance: null, slots: [],
 }
 const sealed: Omit<Header, 'mac'> =
   { ...plain, encrypted: true, segmentSalt: filled(32, 8), commitment: filled(32, 9), slots: [slot, slot] }
