@@ -5,7 +5,6 @@
 import type { Hint } from '../format/entry.ts'
 import { comparePaths } from '../format/path.ts'
 import { EntryAssembler, type Assembled } from './assemble.ts'
-import type { BaseFrame } from './base-frames.ts'
 import type { KeptFile, OldChunks, SourceEntry } from './batches.ts'
 import { toBytes } from './inputs.ts'
 import type { Archive } from './open.ts'
@@ -95,7 +94,8 @@ export class BaseMerge {
           if (order > 0) break
           const last = order === 0 && entry.kind === 'file' ? await this.#lastRecord(record, entry) : null
           if (last) {
-            yield* this.#keep(entry as Found, last)
+            if (last === record && record.entry!.size <= PIECE_BYTES) this.#keepWhole(entry as Found, record)
+            else yield* this.#keep(entry as Found, last)
             break
           }
           this.#noteOld(record)
@@ -120,6 +120,19 @@ export class BaseMerge {
     if (!isBegin || (record.entry && record.entry.type !== 'file')) return null
     const last = record.entry ? record : await this.#archive.lastRecordOf(record.path, found.size)
     return last && isUnchanged(last, found) ? last : null
+  }
+
+  /** Most files are one record that fits a batch. */
+  #keepWhole(found: Found, record: Assembled): void {
+    this.#kept = found
+    const entry = record.entry!
+    this.#section.entries.push({
+      kind: 'kept', path: found.path, inode: found.inode, isFirst: true, isLast: true, metadata: metadataOf(entry, entry.xattrs, false),
+      hint: record.hint, extents: record.extents, places: record.frames, offsets: record.offsets, frames: null, bytes: entry.size,
+    })
+    this.#cursor.pass()
+    this.keptFiles++
+    this.keptBytes += entry.size
   }
 
   async *#keep(found: Found, last: Assembled): AsyncGenerator<Section> {
@@ -168,9 +181,8 @@ function* piecesOf({ extents, frames, offsets }: Assembled): Generator<Pick<Kept
     const extent = extents[i]
     const isEnd = extent === undefined
     if (isEnd || (extent.kind === 'chunk' && bytes + extent.length > PIECE_BYTES && chunk > chunkFrom)) {
-      const none: (BaseFrame | null)[] = new Array<BaseFrame | null>(chunk - chunkFrom).fill(null)
       yield {
-        extents: extents.slice(from, i), places: frames.slice(chunkFrom, chunk), offsets: offsets.slice(chunkFrom, chunk), frames: none, bytes, isEnd,
+        extents: extents.slice(from, i), places: frames.slice(chunkFrom, chunk), offsets: offsets.slice(chunkFrom, chunk), frames: null, bytes, isEnd,
       }
       from = i
       chunkFrom = chunk

@@ -84,14 +84,15 @@ export class BaseWindow {
   }
 
   #decideFile(entry: KeptFile): void {
-    let chunk = 0
+    const frames: (BaseFrame | null)[] = []
     for (const extent of entry.extents) {
       if (extent.kind === 'hole') continue
-      const place = entry.places[chunk]!
+      const place = entry.places[frames.length]!
       const frame = this.#frameFor(place, this.#needs.get(place)!)
-      entry.frames[chunk++] = frame
+      frames.push(frame)
       if (frame) this.#ahead = Math.max(0, this.#ahead - extent.length)
     }
+    entry.frames = frames
   }
 
   #frameFor(place: number, need: Need): BaseFrame | null {

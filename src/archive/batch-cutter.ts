@@ -77,7 +77,7 @@ export class BatchCutter {
     for (const item of batch.items) {
       let failure: string | null = null
       if (item.kept) {
-        for (const frame of item.kept.frames) {
+        for (const frame of item.kept.frames ?? []) {
           if (frame !== null) continue
           const { slabOffset, length } = batch.base!.unpack[unpacked++]!
           cut.addChunk(slabOffset, length)

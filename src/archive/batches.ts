@@ -39,8 +39,11 @@ export interface Kept {
   /** For each chunk: file offset of its frame's block in the base, and offset in the frame's plaintext. */
   places: number[]
   offsets: number[]
-  /** For each chunk: the frame, if it goes on being used; null: the chunk is unpacked and stored anew. */
-  frames: (BaseFrame | null)[]
+  /**
+   * For each chunk: the frame, if it goes on being used; null: the chunk is unpacked and stored anew. In a thin
+   * archive null: all stay where they are.
+   */
+  frames: (BaseFrame | null)[] | null
   metadata: Metadata
   hint: Hint | null
   /** Bytes that chunks and holes stand for. */
@@ -238,6 +241,7 @@ export class Batcher {
     Object.assign(this.#push(entry), { kept: entry, isFirst: entry.isFirst, isLast: entry.isLast })
     // Frames that are copied for it count as what is read does.
     this.#bytes += entry.bytes
+    if (!entry.frames?.includes(null)) return
     let chunk = 0
     for (const extent of entry.extents) {
       if (extent.kind === 'hole') continue

@@ -101,7 +101,7 @@ export class TakenOver {
 
   /** The same for a chunk of a kept file; null if it was unpacked. */
   nameOfKept({ frames, places }: Kept, chunk: number): number | null {
-    if (this.#options.thin) return -places[chunk]!
+    if (!frames) return -places[chunk]!
     return frames[chunk]?.copiedAs ?? null
   }
 
@@ -115,11 +115,11 @@ export class TakenOver {
     for (const extent of extents) {
       if (extent.kind === 'hole') continue
       chunk++
-      const frame = this.#options.thin ? this.#known(places[chunk]!) : frames[chunk]
+      const frame = frames ? frames[chunk] : this.#known(places[chunk]!)
       if (!frame) continue
-      if (!this.#options.thin) use(frame)
+      if (frames) use(frame)
       this.#idBytes.set(extent.id)
-      index.set(this.#id, 0, this.#options.thin ? BASE_FRAMES + frame.number : frame.copiedAs, offsets[chunk]!)
+      index.set(this.#id, 0, frames ? frame.copiedAs : BASE_FRAMES + frame.number, offsets[chunk]!)
     }
   }
 
