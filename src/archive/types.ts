@@ -51,6 +51,14 @@ export interface Keys {
   identities?: Identity[]
 }
 
+/** Where the content of a thin archive is read from. */
+export interface BaseOptions {
+  /** The archive that it refers to; default: the file beside it that has its id and ends in `.warp`. */
+  base?: string
+  /** What opens it; default: what opens the archive itself. */
+  baseKeys?: Keys
+}
+
 export type Input =
   /** A file or tree; `path` as given by the user, bytes or UTF-8. */
   | { path: string | Uint8Array }
@@ -149,7 +157,7 @@ export interface SelectOptions {
   exclude?: string[]
 }
 
-export interface ExtractOptions extends Watch, Resources, Keys, SelectOptions {
+export interface ExtractOptions extends Watch, Resources, Keys, BaseOptions, SelectOptions {
   /** Directory to restore into; made if missing. */
   target: string
   /** Default 'never': existing files are kept and reported. */
@@ -171,7 +179,7 @@ export interface ExtractResult {
   durationMs: number
 }
 
-export interface VerifyOptions extends Watch, Resources, Keys {
+export interface VerifyOptions extends Watch, Resources, Keys, BaseOptions {
   /** Structure and Merkle pages only, no frames. */
   quick?: boolean
   /** Demand a signature by this Ed25519 public key. */
@@ -185,6 +193,8 @@ export interface VerifyResult extends Totals {
   encrypted: boolean
   partial: boolean
   signer: Uint8Array | null
+  /** Id of the archive that a thin one refers to; null if it is complete by itself. */
+  baseId: Uint8Array | null
   /** Everything that is wrong; empty if the archive is good. */
   damage: { error: WarpError; paths: string[] }[]
   unstable: number
@@ -198,6 +208,10 @@ export interface ArchiveInfo extends Totals {
   encrypted: boolean
   partial: boolean
   signer: Uint8Array | null
+  /** Id of the archive that a thin one refers to; null if it is complete by itself. */
+  baseId: Uint8Array | null
+  /** Bytes that chunk references to the base stand for, each counted; 0 if complete by itself. */
+  baseBytes: number
   average: number
   slots: ({ type: 'passphrase'; iterations: number; memoryKib: number } | { type: 'recipient' })[]
   byType: Record<EntryType, number>
@@ -220,7 +234,7 @@ export interface Difference {
   what: ('type' | 'content' | 'size' | 'mode' | 'owner' | 'mtime' | 'xattrs' | 'target' | 'device' | 'link')[]
 }
 
-export interface RecoverOptions extends Watch, Resources, Keys {
+export interface RecoverOptions extends Watch, Resources, Keys, BaseOptions {
   archive: string
   output: string
   /** Keys of the new archive; by default it is not encrypted unless the damaged one was, then one must be given. */

@@ -3,7 +3,7 @@ import { WarpError } from '../base/errors.ts'
 import { readNamedFile } from './output.ts'
 import { askPassphrase } from './terminal.ts'
 import type { Context } from './context.ts'
-import type { Identity, Keys } from '../index.ts'
+import type { BaseOptions, Identity, Keys } from '../index.ts'
 
 /** The longest passphrase; nobody types more. */
 const MAX_PASSPHRASE_BYTES = 64 * 1024
@@ -12,18 +12,22 @@ const MAX_PASSPHRASE_BYTES = 64 * 1024
  * Calls `use` with the keys that options and environment give; where these do not do, the terminal is
  * asked, once. Keys are zeroed afterwards.
  */
-export async function withKeys<T>(context: Context, use: (keys: Keys) => Promise<T>): Promise<T> {
+export async function withKeys<T>(context: Context, use: (keys: Keys & BaseOptions) => Promise<T>): Promise<T> {
   const { args, signal } = context
   let asked: Promise<Uint8Array | undefined> | undefined
-  const keys: Keys = {
+  const basePassphrase = await readPassphraseFile(context, 'base-passphrase-file')
+  const keys: Keys & BaseOptions = {
     passphrase: await readPassphraseFile(context, 'passphrase-file') ?? variablePassphrase(),
     identities: await readIdentities(args.texts('identity')),
     askPassphrase: async () => await (asked ??= askPassphrase('Passphrase: ', signal)) ?? null,
   }
+  keys.base = args.text('base')
+  if (basePassphrase !== undefined) keys.baseKeys = { ...keys, passphrase: basePassphrase }
   try {
     return await use(keys)
   } finally {
     wipeKeys(keys)
+    basePassphrase?.fill(0)
     ;(await asked)?.fill(0)
   }
 }

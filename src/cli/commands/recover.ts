@@ -1,7 +1,7 @@
 /** `warp recover` */
 import { EXIT, WarpError } from '../../base/errors.ts'
 import { readPassphraseFile, withKeys } from '../keys.ts'
-import { KEYS, MEMORY, OUTPUT_ARCHIVE, PASSPHRASE_VARIABLE, READING_EXITS, THREADS } from '../options.ts'
+import { BASE, KEYS, MEMORY, OUTPUT_ARCHIVE, PASSPHRASE_VARIABLE, CONTENT_EXITS, THREADS } from '../options.ts'
 import { startProgress } from '../progress.ts'
 import { countOf, formatBytes } from '../sizes.ts'
 import { describeCreated, parseMemory, parseThreads, tabulate } from './create.ts'
@@ -36,10 +36,11 @@ export const spec: CommandSpec = {
       ],
     },
     KEYS,
+    BASE,
     { title: 'Resources', options: [THREADS, MEMORY] },
   ],
   examples: [{ text: 'What a failing disk left', command: 'warp recover backup.warp -o rescued.warp' }],
-  exits: ['incomplete', ...READING_EXITS],
+  exits: ['incomplete', ...CONTENT_EXITS],
   environment: [PASSPHRASE_VARIABLE],
 }
 
