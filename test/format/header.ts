@@ -58,7 +58,7 @@ t.test('round trip', async t => {
     fc.boolean(), fc.boolean(), bytes(16), bytes(32), bytes(32), slots, fc.integer({ min: 12, max: 22 }),
     (encrypted, partial, archiveId, segmentSalt, commitment, slots, power) => {
       const header = encrypted
-        ? { archiveId, average: 2 ** power, encrypted, partial, segmentSalt, commitment, slots }
+        ? { ...plain, archiveId, average: 2 ** power, encrypted, partial, segmentSalt, commitment, slots }
         : { ...plain, archiveId, average: 2 ** power, partial }
       const written = write(header)
       t.equal(readHeaderSize(written.subarray(0, HEADER_BYTES)), written.length)
