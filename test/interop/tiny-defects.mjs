@@ -76,7 +76,7 @@ export const defects = [
   ['base of its own', 'malformed', () => thin({inheritance: set(32, thinId)}), onBase],
   ['inheritance changed', 'damaged', () => thin({header: value => flip(value, 104)}, lockedOnBase), onLockedBase],
   ['base of a complete archive', 'malformed', () => inheriting({inheritance: set(32, [1])}), locked],
-  ['no base given', 'base', () => thin({})],
+  ['no base given', 'base', () => thin({inheritance: set(32, Buffer.alloc(16, 0xbb))})],
   ['base of another id', 'base', () => thin({}), {base: 'good-files.warp'}],
   ['base of another root', 'base', () => thin({inheritance: set(48, [1])}), onBase],
   ['base with another chunk-id key', 'base', () => thin({inheritance: value => flip(value, 0)}, lockedOnBase), onLockedBase],

@@ -135,7 +135,8 @@ const baseFiles = () => [{path: 'a', content: [{data: noise(5000)}]}, {path: 'b'
 const thinFiles = () => [{path: 'a', content: [{data: noise(5000)}]}, {path: 'c', content: noise(300, 'c')}]
 
 export const theBase = writeArchive(baseFiles(), {average, archiveId: baseId})
-const lockedBase = writeArchive(baseFiles(), {average, archiveId: baseId, ...locked})
+const lockedBaseId = Buffer.alloc(16, 0xbc)
+const lockedBase = writeArchive(baseFiles(), {average, archiveId: lockedBaseId, ...locked})
 export const lockedOnBase = {...locked, base: lockedBase, archiveKey: Buffer.alloc(32, 0xb3)}
 export const onBase = {base: 'good-base.warp'}
 export const onLockedBase = {...locked, base: 'good-base-encrypted.warp'}
@@ -150,7 +151,7 @@ export const inheriting = hooks => of(thinFiles(), hooks, {archiveId: thinId, ..
 /** [name, about, clause, entries, options, keys] as in make.mjs */
 export const goodBases = [
   ['base', 'A base: complete, as any archive is.', '6.5', baseFiles, {archiveId: baseId}],
-  ['base-encrypted', 'An encrypted base.', '6.5', baseFiles, {archiveId: baseId, ...locked}, locked],
+  ['base-encrypted', 'An encrypted base.', '6.5', baseFiles, {archiveId: lockedBaseId, ...locked}, locked],
   ['thin', 'Thin: one chunk lies in the base, one in the archive.', '8.2', thinFiles,
     {archiveId: thinId, thin: true, base: theBase}, onBase],
   ['thin-encrypted', 'Thin and encrypted.', '6.5', thinFiles, {archiveId: thinId, thin: true, ...lockedOnBase}, onLockedBase],
