@@ -2,7 +2,7 @@
 // Starts the built CLI, nothing else.
 import { existsSync } from 'node:fs'
 
-const entry = new URL('../dist/cli/main.js', import.meta.url)
+const entry = new URL('../dist/bundle/main.js', import.meta.url)
 
 if (existsSync(entry)) {
   await import(entry.href)

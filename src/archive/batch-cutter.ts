@@ -1,7 +1,8 @@
 /** Turns candidates into extents (§4.3, §4.4), batch after batch: files may go on over many. */
-import { minChunkBytes } from '../base/limits.ts'
+import { ID_BYTES } from '../base/limits.ts'
 import { Cutter, lookaheadBytes } from '../codec/chunker.ts'
 import type { LoadedSegment, Resident, Segment } from '../engine/engine.ts'
+import type { LoadReply } from '../engine/load.ts'
 import type { Batch, Item } from './batches.ts'
 import type { LargeFile, StreamFile } from './open-file.ts'
 
@@ -21,26 +22,53 @@ interface Progress {
 /** The extents of one batch. */
 export class CutBatch {
   /** [slab offset, length] pairs of all chunks. */
-  chunks = new Uint32Array(0)
-  readonly #chunks: number[] = []
-  /** Chunk numbers, or holes as negative lengths. */
+  chunks = new Uint32Array(2048)
+  /** 32 bytes for each chunk; those of `unhashed` are not there yet. */
+  ids = new Uint8Array(1024 * ID_BYTES)
+  /** Numbers of the chunks that came without ids. */
+  readonly unhashed: number[] = []
   readonly #extents: number[] = []
+  #count = 0
   readonly #ends: number[] = []
   readonly #failures = new Map<number, string>()
+  #reply: LoadReply | null = null
+  #firstOfReply = 0
 
   addChunk(slabOffset: number, length: number): void {
-    this.#extents.push(this.#chunks.length / 2)
-    this.#chunks.push(slabOffset, length)
+    const number = this.#count
+    this.#reserve(1)
+    this.chunks[2 * number] = slabOffset
+    this.chunks[2 * number + 1] = length
+    this.unhashed.push(number)
+    this.#extents.push(number)
   }
 
   addHole(length: number): void {
     this.#extents.push(-length)
   }
 
-  /** Takes back what was added since the last item ended. */
+  /** Adds the extents of a file that came cut and hashed. */
+  addFile(reply: LoadReply, index: number): void {
+    const { chunks, ids, extents, extentEnds } = reply.files
+    if (this.#reply !== reply) {
+      // The first file of the reply brings the chunks of all, which follow in the same order.
+      this.#reply = reply
+      this.#firstOfReply = this.#count
+      this.#reserve(chunks.length / 2)
+      this.chunks.set(chunks, 2 * this.#firstOfReply)
+      this.ids.set(ids, this.#firstOfReply * ID_BYTES)
+    }
+    for (let i = index > 0 ? extentEnds[index - 1]! : 0; i < extentEnds[index]!; i++) {
+      const extent = extents[i]!
+      this.#extents.push(extent < 0 ? extent : this.#firstOfReply + extent)
+    }
+  }
+
+  /** Takes back the chunks that were added one by one since the last item ended. */
   dropItem(): void {
-    const dropped = this.#extents.splice(this.#ends.at(-1) ?? 0)
-    this.#chunks.length -= 2 * dropped.filter((extent) => extent >= 0).length
+    const dropped = this.#extents.splice(this.#ends.at(-1) ?? 0).filter((extent) => extent >= 0).length
+    this.unhashed.length -= dropped
+    this.#count -= dropped
   }
 
   /** Ends the extents of the next item. */
@@ -50,16 +78,44 @@ export class CutBatch {
   }
 
   seal(): this {
-    this.chunks = Uint32Array.from(this.#chunks)
+    this.chunks = this.chunks.subarray(0, 2 * this.#count)
+    this.ids = this.ids.subarray(0, this.#count * ID_BYTES)
     return this
   }
 
+  /** The chunks that came without ids, as [slab offset, length] pairs. */
+  unhashedChunks(): Uint32Array {
+    const pairs = new Uint32Array(2 * this.unhashed.length)
+    this.unhashed.forEach((number, i) => {
+      pairs[2 * i] = this.chunks[2 * number]!
+      pairs[2 * i + 1] = this.chunks[2 * number + 1]!
+    })
+    return pairs
+  }
+
+  /** @param ids of `unhashedChunks` */
+  setIds(ids: Uint8Array): void {
+    this.unhashed.forEach((number, i) => this.ids.set(ids.subarray(i * ID_BYTES, (i + 1) * ID_BYTES), number * ID_BYTES))
+  }
+
+  /** Chunk numbers, or holes as negative lengths. */
   extentsOf(item: number): number[] {
     return this.#extents.slice(item > 0 ? this.#ends[item - 1] : 0, this.#ends[item])
   }
 
   failureOf(item: number): string | null {
     return this.#failures.get(item) ?? null
+  }
+
+  #reserve(count: number): void {
+    this.#count += count
+    if (2 * this.#count <= this.chunks.length) return
+    const [chunks, ids] = [this.chunks, this.ids]
+    const room = Math.max(this.#count, chunks.length)
+    this.chunks = new Uint32Array(2 * room)
+    this.chunks.set(chunks)
+    this.ids = new Uint8Array(room * ID_BYTES)
+    this.ids.set(ids)
   }
 }
 
@@ -85,9 +141,8 @@ export class BatchCutter {
       } else if (item.segment >= 0) {
         const segment = batch.segments[item.segment]!
         const loaded = resident!.segments[item.segment]!
-        failure = item.file
-          ? this.#cutSegment(cut, this.#progressOf(item), item, segment, loaded)
-          : this.#cutWhole(cut, segment, loaded)
+        failure = item.file ? this.#cutSegment(cut, this.#progressOf(item), item, segment, loaded) : loaded.failure
+        if (!item.file && failure === null) cut.addFile(loaded.reply, loaded.index)
       } else if (item.zeros) this.#cutZeros(cut, this.#progressOf(item), item, item.zeros)
       if (failure !== null && item.isFirst) {
         // §5.4: no frame is made of what no page will refer to.
@@ -120,24 +175,6 @@ export class BatchCutter {
       this.#open.set(file!, progress)
     }
     return progress
-  }
-
-  #cutWhole(cut: CutBatch, { slabOffset }: Segment, loaded: LoadedSegment): string | null {
-    const { bytesRead, failure } = loaded
-    if (failure !== null) return failure
-    // §4.4: a region of at most min bytes is one chunk.
-    if (bytesRead <= minChunkBytes(this.#average) && loaded.zeroRuns.length === 0) {
-      if (bytesRead > 0) cut.addChunk(slabOffset, bytesRead)
-      return null
-    }
-    new Cutter(this.#average).push(
-      {
-        start: 0, end: bytesRead, final: true, seenEnd: bytesRead,
-        candidates: loaded.candidates, candidateCount: loaded.candidates.length, zeroRuns: loaded.zeroRuns,
-      },
-      (kind, offset, length) => (kind === 'chunk' ? cut.addChunk(slabOffset + offset, length) : cut.addHole(length)),
-    )
-    return null
   }
 
   #cutSegment(cut: CutBatch, progress: Progress, item: Item, segment: Segment, loaded: LoadedSegment): string | null {

@@ -9,15 +9,16 @@ import { WARMUP_BYTES, type Segment } from '../engine/engine.ts'
 import type { Extent, Hint, Metadata, SimpleRecord } from '../format/entry.ts'
 import { displayPath } from '../format/path.ts'
 import type { BaseFrame } from './base-frames.ts'
+import { InodeIndex, type InodeIndexOptions } from './inode-index.ts'
 import { toBytes } from './inputs.ts'
-import { LargeFile, StreamFile } from './open-file.ts'
+import { LargeFile, StreamFile, type Piece } from './open-file.ts'
 import { nextData } from './os/holes.ts'
 import { simpleRecordOf } from './records.ts'
 import type { Found } from './walk.ts'
 
 /** An entry that does not come from the file system: a stream, or what another archive held. */
 export type Provided =
-  | { kind: 'content'; path: string; inode: string | null; metadata: Metadata; content: AsyncIterable<Uint8Array> }
+  | { kind: 'content'; path: string; inode: string | null; metadata: Metadata | (() => Metadata); content: AsyncIterable<Piece> }
   | { kind: 'record'; path: string; inode: string | null; record: SimpleRecord }
   /** Another name of the entry with the same `inode`. */
   | { kind: 'link'; path: string; inode: string }
@@ -67,6 +68,8 @@ export interface Item {
   inode: string | null
   /** The object has several names and an earlier one stands in the archive. */
   isLink: boolean
+  /** No other name of it follows. */
+  isLastName: boolean
   /** Anything but a regular file. */
   record: SimpleRecord | null
   /** It could not be read: why. */
@@ -110,6 +113,8 @@ export interface Unpack {
 
 export interface BatcherOptions {
   average: number
+  /** Of what is remembered of objects with several names. */
+  inodes?: InodeIndexOptions
   acquire: () => Promise<SharedArrayBuffer>
   /** A remark on an entry that is stored all the same. */
   note: (path: Uint8Array, reason: string) => void
@@ -123,6 +128,8 @@ const LEAST_SEGMENT_BYTES = 1 * MIB
 const MAX_ITEMS = 8_192
 /** Chunks that a batch tells of and does not hold. */
 const MAX_OLD_CHUNKS = 65_536
+/** Of an object: there is no telling which of its names is the last. */
+const UNCOUNTED = 0
 /** Large files that a batch opens: of sparse ones, many can end in it. */
 const MAX_OPENED = 128
 /** Files that are remembered as open before those closed since are let go. */
@@ -135,7 +142,8 @@ export function slabBytesFor(average: number): number {
 
 export class Batcher {
   readonly #options: BatcherOptions
-  readonly #seen = new Set<string>()
+  /** How many names are yet to be met of each object that has several. */
+  readonly #names: InodeIndex
   #batch: Batch = { slab: null, items: [], segments: [] }
   #oldChunks = 0
   /** Path of a file whose pieces are passed over, since it is another name of what is stored. */
@@ -149,23 +157,31 @@ export class Batcher {
 
   constructor(options: BatcherOptions) {
     this.#options = options
+    this.#names = new InodeIndex({ ...options.inodes, olderValue: UNCOUNTED })
   }
 
   /** @param groups entries in path order, any number at a time */
   async *of(groups: AsyncIterable<SourceEntry[]>): AsyncGenerator<Batch> {
     for await (const entries of groups) {
+      const preparing = this.#names.prepare(entries.flatMap(({ inode }) => inode ?? []))
+      if (preparing) await preparing
       for (const entry of entries) {
         if (this.#batch.items.length >= MAX_ITEMS) yield await this.#take()
         if (entry.kind === 'kept' && !entry.isFirst) {
           // The rest of a file that goes as its first piece went.
           if (entry.path === this.#passed) continue
         } else if (entry.inode !== null) {
-          if (entry.kind === 'link' || this.#seen.has(entry.inode)) {
+          const left = this.#names.get(entry.inode)
+          if (entry.kind === 'link' || left !== undefined) {
             this.#passed = entry.path
-            this.#push(entry).isLink = true
+            const isLastName = left === 1
+            Object.assign(this.#push(entry), { isLink: true, isLastName })
+            if (isLastName) this.#names.delete(entry.inode)
+            else if (left) this.#names.set(entry.inode, left - 1)
             continue
           }
-          this.#seen.add(entry.inode)
+          const names = 'names' in entry ? entry.names : 0
+          this.#names.set(entry.inode, names > 1 ? names - 1 : UNCOUNTED)
         }
         // What most entries are needs no waiting.
         if (entry.kind === 'file' && entry.size <= WHOLE_FILE_BYTES) {
@@ -191,6 +207,7 @@ export class Batcher {
   close(): void {
     for (const file of this.#open) file.close()
     this.#open.clear()
+    this.#names.close()
   }
 
   /** Remembers a file until whoever takes its last item has closed it. */
@@ -203,7 +220,7 @@ export class Batcher {
 
   #push(entry: { path: string; inode: string | null }): Item {
     const item: Item = {
-      path: toBytes(entry.path), inode: entry.inode, isLink: false, record: null, failure: null, segment: -1, zeros: null, file: null,
+      path: toBytes(entry.path), inode: entry.inode, isLink: false, isLastName: false, record: null, failure: null, segment: -1, zeros: null, file: null,
       isFirst: true, isLast: true,
     }
     this.#batch.items.push(item)
@@ -222,7 +239,7 @@ export class Batcher {
   }
 
   #addSegment(
-    path: Uint8Array | null, fd: number, fileOffset: number, length: number, lookahead: number, final: boolean, mtimeMs = 0, ctimeMs = 0,
+    path: string | null, fd: number, fileOffset: number, length: number, lookahead: number, final: boolean, mtimeMs = 0, ctimeMs = 0,
   ): number {
     // Files that are read whole lie side by side, so that chunks of several need no gathering.
     const warmup = fileOffset > 0 ? WARMUP_BYTES : 0
@@ -262,7 +279,7 @@ export class Batcher {
   }
 
   #wholeFile({ source, size, mtimeMs, ctimeMs, ...found }: Found): void {
-    this.#push(found).segment = this.#addSegment(toBytes(source), -1, 0, size, 0, true, mtimeMs, ctimeMs)
+    this.#push(found).segment = this.#addSegment(source, -1, 0, size, 0, true, mtimeMs, ctimeMs)
   }
 
   async *#largeFile(found: Found): AsyncGenerator<Batch> {
@@ -309,6 +326,18 @@ export class Batcher {
     const file = new StreamFile(entry.content, entry.metadata, this.#options.average)
     this.#hold(file)
     for (let isFirst = true, isLast = false; !isLast; isFirst = false) {
+      let run
+      try {
+        run = await file.takeZeros()
+      } catch (error) {
+        this.#failStream(entry, isFirst, error)
+        return
+      }
+      if (run) {
+        isLast = run.atEnd
+        Object.assign(this.#push(entry), { zeros: [run.start, run.end], file, isFirst, isLast })
+        continue
+      }
       if (BATCH_BYTES - this.#bytes < LEAST_SEGMENT_BYTES) yield await this.#take()
       this.#batch.slab ??= await this.#options.acquire()
       const fileOffset = file.fileOffset
@@ -318,20 +347,26 @@ export class Batcher {
       try {
         ({ length, lookahead, atEnd } = await file.fill(new Uint8Array(this.#batch.slab), slabOffset, capacity))
       } catch (error) {
-        if (isFirst) {
-          this.#push(entry).failure = (error as Error).message
-          return
-        }
-        if (error instanceof WarpError) throw error
-        const path = displayPath(toBytes(entry.path))
-        throw new WarpError('ERR_WARP_INPUT_UNREADABLE', `${path}: ${(error as Error).message}`, {
-          cause: error, path, hint: 'no archive was written, since a part of it would have stood for the whole',
-        })
+        this.#failStream(entry, isFirst, error)
+        return
       }
       isLast = atEnd && lookahead === 0
       const segment = this.#addSegment(null, -1, fileOffset, length, lookahead, atEnd)
       Object.assign(this.#push(entry), { segment, file, isFirst, isLast })
       if (!isLast) yield await this.#take()
     }
+  }
+
+  /** @throws {WarpError} unless nothing of the stream was taken yet: then it is the entry's alone */
+  #failStream(entry: Provided & { kind: 'content' }, isFirst: boolean, error: unknown): void {
+    if (isFirst) {
+      this.#push(entry).failure = (error as Error).message
+      return
+    }
+    if (error instanceof WarpError) throw error
+    const path = displayPath(toBytes(entry.path))
+    throw new WarpError('ERR_WARP_INPUT_UNREADABLE', `${path}: ${(error as Error).message}`, {
+      cause: error, path, hint: 'no archive was written, since a part of it would have stood for the whole',
+    })
   }
 }

@@ -1,17 +1,17 @@
 /** A stream that is read piece by piece and can be given up at any time, also while a read waits. */
 import { Readable } from 'node:stream'
 
-export class ByteStream {
-  readonly #stream: Readable | AsyncIterable<Uint8Array>
-  readonly #pieces: AsyncIterator<Uint8Array>
+export class ByteStream<Piece = Uint8Array> {
+  readonly #stream: Readable | AsyncIterable<Piece>
+  readonly #pieces: AsyncIterator<Piece>
 
-  constructor(stream: Readable | AsyncIterable<Uint8Array>) {
+  constructor(stream: Readable | AsyncIterable<Piece>) {
     this.#stream = stream
-    this.#pieces = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
+    this.#pieces = stream[Symbol.asyncIterator]() as AsyncIterator<Piece>
   }
 
   /** The next bytes; null at the end. */
-  async next(): Promise<Uint8Array | null> {
+  async next(): Promise<Piece | null> {
     const { done, value } = await this.#pieces.next()
     return done ? null : value
   }

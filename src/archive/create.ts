@@ -1,4 +1,5 @@
 /** `create`: a tree, or streams, into a new archive. */
+import fs from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { WarpError, asWarpError } from '../base/errors.ts'
 import { MAX_AVERAGE_BYTES, MIB, MIN_AVERAGE_BYTES } from '../base/limits.ts'
@@ -8,13 +9,15 @@ import type { Metadata } from '../format/entry.ts'
 import { displayPath } from '../format/path.ts'
 import { Base } from './base.ts'
 import { Batcher, slabBytesFor, type SourceEntry } from './batches.ts'
+import { Failure } from './failure.ts'
 import { resolveInputs } from './inputs.ts'
 import { MIN_MEMORY_BYTES, planMemory } from './memory.ts'
 import { libc } from './os/libc.ts'
 import { groupName, userName } from './os/owners.ts'
+import { openUnnamed } from './os/unnamed-file.ts'
 import { poolFor } from './pool.ts'
 import { newArchive, type NewArchive } from './sealing.ts'
-import { openSink, type Sink } from './sink.ts'
+import { openSink, outputError, type Sink } from './sink.ts'
 import { averageFor, Survey } from './survey.ts'
 import type { CreateOptions, CreateResult, Problem, Watch } from './types.ts'
 import { Walk, type Found } from './walk.ts'
@@ -36,6 +39,7 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
   })
   const roots = resolveInputs(options.inputs, report)
   if (libc() === null) report({ kind: 'note', message: 'without the package koffi, extended attributes and ACLs are not stored' })
+  if (options.tempDir !== undefined) checkTempDir(options.tempDir)
   const base = await Base.open(options)
   let sink: Sink
   try {
@@ -44,11 +48,12 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
     await base?.close()
     throw error
   }
+  const ending = new AbortController()
   let pool: Pool | null = null
   let isSinkOurs = true
   try {
     const walk = new Walk({ exclude, oneFileSystem, followSymlinks, skip: new Set(sink.identities), report })
-    const survey = new Survey(walk, roots, { identify: reproducible, signal: options.signal })
+    const survey = new Survey(walk, roots, { identify: reproducible, signal: AbortSignal.any([ending.signal, ...(options.signal ? [options.signal] : [])]) })
     await survey.reach(EARLY_START_BYTES)
     pool = poolFor(survey.isDone && !survey.hasStream ? survey.bytes : Infinity, threads)
     // Reading begins while the walk goes on, in the hope that it does not change the chunk size. A stream
@@ -81,6 +86,7 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
     if (isSinkOurs) await sink.abandon(false)
     throw interruptedOr(error, options.signal)
   } finally {
+    ending.abort()
     await (pool as Pool | null)?.close()
     await base?.close()
   }
@@ -104,7 +110,7 @@ const EARLY_START_BYTES = 8 * MIB
 class OtherAverage extends Error {}
 
 export interface WriteJob {
-  options: Pick<CreateOptions, keyof Watch | 'compress' | 'level' | 'memory' | 'passphrase' | 'passphraseCost' | 'recipients' | 'signWith' | 'archiveKey'>
+  options: Pick<CreateOptions, keyof Watch | 'compress' | 'level' | 'memory' | 'tempDir' | 'passphrase' | 'passphraseCost' | 'recipients' | 'signWith' | 'archiveKey'>
   average: number
   partial: boolean
   archiveId: Uint8Array | undefined
@@ -119,6 +125,8 @@ export interface WriteJob {
   withHints: boolean
   /** What is unchanged since is taken over from it. */
   base?: Base | null
+  /** For tests: memory of the index of chunks, instead of its share. */
+  indexBytes?: number
 }
 
 /** Writes `entries`, which are in path order, as an archive to `sink`, and commits or abandons it. */
@@ -141,7 +149,11 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
   let doneEntries = 0
   const writer = new ArchiveWriter({
     sink, engine, sealing: archive.sealing, average, commitment: archive.commitment, level: 3,
-    ready: job.ready.then(() => sink.write([archive.header])), withHints: job.withHints, signWith: options.signWith ?? null, indexBytes: memory.indexBytes,
+    ready: job.ready.then(() => sink.write([archive.header])), withHints: job.withHints, signWith: options.signWith ?? null,
+    index: {
+      maxBytes: job.indexBytes ?? memory.indexBytes, tempDir: options.tempDir,
+      onDegraded: (reason) => report({ kind: 'note', message: `${reason}: the index of chunks does not fit, and some duplicates are stored again` }),
+    },
     takenOver: base?.takenOver(pool, archive.sealing) ?? null, thin: base?.inheritance?.base != null,
     onProblem: (kind, path, message) => report({ kind, message, path: displayPath(path) }),
     onDone: (entries, bytes, path) => {
@@ -153,30 +165,30 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
     },
   })
   const stop = abortion(signal)
+  const failure = new Failure()
   const batcher = new Batcher({
-    average,
-    acquire: () => Promise.race([engine.acquire(), writer.failed, stop.promise]),
+    average, inodes: { tempDir: options.tempDir },
+    acquire: () => failure.until(engine.acquire()),
     note: (path, message) => report({ kind: 'note', message, path: displayPath(path) }),
   })
   // A stream may give nothing for long: once all is lost anyway, it is not waited for.
-  let lost = null as { error: unknown } | null
   Promise.race([writer.failed, stop.promise]).catch((error: unknown) => {
-    lost = { error }
+    failure.fail(error)
     batcher.close()
   })
   // Slabs bound the batches that read something; of others, too, only so many wait to be written.
   const underWay: Promise<void>[] = []
   try {
     for await (const batch of batcher.of(job.entries)) {
-      if (lost) throw lost.error
+      if (failure.error) throw failure.error.error
       underWay.push(writer.add(batch))
-      if (underWay.length > memory.slabs + 2) await Promise.race([underWay.shift(), writer.failed, stop.promise])
+      if (underWay.length > memory.slabs + 2) await failure.until(underWay.shift()!)
     }
-    const result = await Promise.race([writer.finish(), stop.promise])
+    const result = await failure.until(writer.finish())
     await sink.commit()
     return { ...result, archiveId: archive.archiveId }
   } catch (thrown) {
-    const error = lost?.error ?? thrown
+    const error = failure.error?.error ?? thrown
     if (error instanceof OtherAverage) throw error
     const reason = interruptedOr(error, signal)
     const keep = reason.class === 'interrupted' && writer.pagesWritten > 0
@@ -186,6 +198,7 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
   } finally {
     stop.dispose()
     batcher.close()
+    writer.close()
     archive.sealing.sealingKey?.fill(0)
     archive.chunkIdKey?.fill(0)
   }
@@ -224,6 +237,15 @@ function checkOptions(options: CreateOptions): void {
   }
   if (reproducible && (passphrase !== undefined || recipients.length > 0)) {
     throw new WarpError('ERR_WARP_USAGE', 'a reproducible archive cannot be encrypted', { hint: 'encryption draws fresh keys each time: leave out one of the two' })
+  }
+}
+
+/** Whether it can be written to would else be known only after much work. */
+function checkTempDir(directory: string): void {
+  try {
+    fs.closeSync(openUnnamed(directory))
+  } catch (error) {
+    throw outputError(error, directory)
   }
 }
 

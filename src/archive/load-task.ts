@@ -1,6 +1,7 @@
 /** The task behind LoadRequest: reads segments into a slab and scans them. Runs in worker threads. */
 import fs from 'node:fs'
 import { LOADED, LOADED_FIELDS, PLAN, PLAN_FIELDS, Scanner, type LoadReply, type LoadRequest } from '../engine/load.ts'
+import { WholeFiles } from '../engine/whole-files.ts'
 import { sameVersion, statFd } from './os/stat.ts'
 import { readXattrs } from './os/xattrs.ts'
 
@@ -18,11 +19,12 @@ export function readFully(fd: number, into: Uint8Array, position: number): numbe
   return done
 }
 
-export function load({ slab, average, paths, pathEnds, plan }: LoadRequest): LoadReply {
+export function load({ slab, average, chunkIdKey, paths, pathEnds, plan }: LoadRequest): LoadReply {
   const count = pathEnds.length
   const bytes = Buffer.from(slab)
   const allPaths = Buffer.from(paths.buffer, paths.byteOffset, paths.length)
   const scanner = new Scanner(average)
+  const files = new WholeFiles(bytes, average, chunkIdKey)
   const fields = new Float64Array(count * LOADED_FIELDS)
   const inodes = new BigUint64Array(count * 2)
   const failures: LoadReply['failures'] = []
@@ -75,19 +77,27 @@ export function load({ slab, average, paths, pathEnds, plan }: LoadRequest): Loa
     const warmup = plan[at + PLAN.warmup]!
     const fileOffset = plan[at + PLAN.fileOffset]!
     const into = bytes.subarray(slabOffset - warmup, slabOffset + length)
+    const isFile = pathEnds[i]! > pathStart
     let bytesRead = length
     try {
-      if (pathEnds[i]! > pathStart) bytesRead = readWhole(i, allPaths.subarray(pathStart, pathEnds[i]), into, plan[at + PLAN.mtimeMs]!, plan[at + PLAN.ctimeMs]!)
+      if (isFile) bytesRead = readWhole(i, allPaths.subarray(pathStart, pathEnds[i]), into, plan[at + PLAN.mtimeMs]!, plan[at + PLAN.ctimeMs]!)
       else if (fd >= 0) bytesRead = Math.max(0, readFully(fd, into, fileOffset - warmup) - warmup)
       fields[i * LOADED_FIELDS + LOADED.bytesRead] = bytesRead
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
       failures.push({ index: i, code: code ?? 'EIO', message })
+      files.skip()
       scanner.skip()
       continue
     }
-    const atEnd = plan[at + PLAN.final] === 1 || bytesRead < length
-    scanner.scan(into.subarray(0, warmup + bytesRead), warmup, fileOffset, atEnd)
+    if (isFile) {
+      files.add(slabOffset, bytesRead)
+      scanner.skip()
+    } else {
+      files.skip()
+      const atEnd = plan[at + PLAN.final] === 1 || bytesRead < length
+      scanner.scan(into.subarray(0, warmup + bytesRead), warmup, fileOffset, atEnd)
+    }
   }
-  return { fields, inodes, failures, xattrs, ...scanner.take() }
+  return { fields, inodes, failures, xattrs, files: files.take(), ...scanner.take() }
 }

@@ -13,7 +13,7 @@ import { FrameJobs, packIds } from './frame-jobs.ts'
 import { ContentReader } from './content.ts'
 import type { CheckRequest } from './frame-reader.ts'
 import { FrameSources } from './frame-sources.ts'
-import { zeros } from './open.ts'
+import type { Piece } from './open-file.ts'
 import { poolFor } from './pool.ts'
 import { findPages, readFoundPage, unlockDamaged, type Findings } from './recover-scan.ts'
 import { openSink } from './sink.ts'
@@ -168,10 +168,10 @@ class Recovery {
       const first = next.value
       const isLost = this.#lostRecords.has(record++)
       if (isLost || first.entry === null || first.entry.type === 'file') {
-        // Parts are taken one after the other, by the writer as it reads the content, or here if it is lost.
-        const rest = new PartsOf(first, records)
-        if (isLost) await rest.skip()
-        else yield [await this.#file(rest, kept)]
+        // Parts are taken one after the other, by the writer as it reads the content; here what it left.
+        const parts = new PartsOf(first, records)
+        if (!isLost) yield [this.#file(parts, kept)]
+        await parts.skip()
         continue
       }
       const { entry, number } = first
@@ -189,18 +189,19 @@ class Recovery {
     return `${number}`
   }
 
-  async #file(parts: PartsOf, kept: Set<number>): Promise<Provided> {
-    const { entry, number } = await parts.last()
-    const path = Buffer.from(entry.path).toString('latin1')
-    return { kind: 'content', path, inode: this.#inodeOf(number, kept), metadata: entry, content: this.#content(parts) }
+  #file(parts: PartsOf, kept: Set<number>): Provided {
+    const { path, number } = parts.first
+    return {
+      kind: 'content', path: Buffer.from(path).toString('latin1'), inode: this.#inodeOf(number, kept),
+      metadata: () => parts.entry, content: this.#content(parts),
+    }
   }
 
-  async *#content(parts: PartsOf): AsyncGenerator<Uint8Array> {
+  async *#content(parts: PartsOf): AsyncGenerator<Piece> {
     const reader = new ContentReader(this.#frames, this.#unlocked.chunkIdKey)
     for await (const part of parts.all()) {
       for await (const { bytes, length } of reader.pieces(part)) {
-        if (bytes) yield bytes
-        else yield* zeros(length)
+        yield bytes ?? { zeros: length }
       }
     }
   }
@@ -249,36 +250,38 @@ function endOf(path: Uint8Array): Entry {
 
 /** The records of one file: its parts, and the last, which has the metadata. */
 class PartsOf {
-  readonly #held: Recovered[]
+  readonly first: Recovered
+  #last: Recovered
   readonly #records: AsyncIterator<Recovered>
 
   constructor(first: Recovered, records: AsyncIterator<Recovered>) {
-    this.#held = [first]
+    this.first = first
+    this.#last = first
     this.#records = records
   }
 
-  /** Reads on to the last record. Parts are pages' worth of chunk references: some 30 KB for each 64 MiB. */
-  async last(): Promise<{ entry: Entry; number: number | null }> {
-    for (;;) {
-      const { entry, number, path } = this.#held.at(-1)!
-      if (entry) return { entry, number }
-      const { done, value } = await this.#records.next()
-      if (done || comparePaths((value as Recovered).path, path) !== 0) throw new WarpError('ERR_WARP_INTERNAL', 'a file has no end')
-      this.#held.push(value as Recovered)
-    }
+  /** The metadata, once all records were taken. */
+  get entry(): Entry {
+    if (!this.#last.entry) throw new WarpError('ERR_WARP_INTERNAL', 'a file has no end')
+    return this.#last.entry
   }
 
+  /** All records that were not taken yet, but for the first. */
   async skip(): Promise<void> {
-    while (this.#held.at(-1)!.entry === null) {
-      const { done, value } = await this.#records.next()
-      if (done) return
-      this.#held.splice(0, 1, value as Recovered)
-    }
+    while (!this.#last.entry && (await this.#next()));
   }
 
   async *all(): AsyncGenerator<Recovered> {
-    await this.last()
-    for (let held = this.#held.shift(); held; held = this.#held.shift()) yield held
+    do yield this.#last
+    while (!this.#last.entry && (await this.#next()))
+  }
+
+  async #next(): Promise<boolean> {
+    const { done, value } = await this.#records.next()
+    if (done) return false
+    if (comparePaths((value as Recovered).path, this.first.path) !== 0) throw new WarpError('ERR_WARP_INTERNAL', 'a file has no end')
+    this.#last = value as Recovered
+    return true
   }
 }
 

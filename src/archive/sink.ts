@@ -4,6 +4,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { randomBytes } from 'node:crypto'
 import { WarpError, asWarpError } from '../base/errors.ts'
+import { MAX_NAME_BYTES } from '../base/limits.ts'
 
 const writev = promisify(fs.writev)
 const fsync = promisify(fs.fsync)
@@ -174,6 +175,15 @@ export function syncDirectory(directory: string): void {
   }
 }
 
+/** A name beside `final` that nobody looks for. */
+function temporaryFor(final: string): string {
+  const suffix = `.partial-${randomBytes(4).toString('hex')}`
+  const { dir, base } = path.parse(final)
+  const characters = [...base]
+  while (Buffer.byteLength(characters.join('')) + suffix.length > MAX_NAME_BYTES) characters.pop()
+  return path.join(dir, characters.join('') + suffix)
+}
+
 /** @throws {WarpError} of class output: the file cannot be made */
 export function openSink(output: string | { fd: number }): Sink {
   if (typeof output !== 'string') return new BorrowedSink(output.fd, output.fd === 1 ? 'standard output' : `descriptor ${output.fd}`)
@@ -182,7 +192,7 @@ export function openSink(output: string | { fd: number }): Sink {
     if (old?.isDirectory()) throw new WarpError('ERR_WARP_OUTPUT', `${output} is a directory`, { path: output, hint: 'name a file to write' })
     if (old && !old.isFile()) return new DeviceSink(fs.openSync(output, 'w'), output)
     const final = old ? fs.realpathSync(output) : output
-    const temporary = `${final}.partial-${randomBytes(4).toString('hex')}`
+    const temporary = temporaryFor(final)
     return new FileSink(fs.openSync(temporary, 'wx'), temporary, final)
   } catch (error) {
     throw outputError(error, output)

@@ -4,12 +4,11 @@
  */
 import fs from 'node:fs'
 import os from 'node:os'
-import path from 'node:path'
-import { randomBytes } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { WarpError } from '../base/errors.ts'
 import { ByteStream } from './byte-stream.ts'
 import { readFully } from './load-task.ts'
+import { openUnnamed } from './os/unnamed-file.ts'
 import { outputError } from './sink.ts'
 
 export interface ArchiveSource {
@@ -68,10 +67,8 @@ export class SpoolSource implements ArchiveSource {
   /** @param tempDir directory of the spool file, which has no name */
   constructor(stream: Readable, tempDir: string = os.tmpdir()) {
     this.#stream = new ByteStream(stream)
-    const name = path.join(tempDir, `warp-spool-${randomBytes(8).toString('hex')}`)
     try {
-      this.fd = fs.openSync(name, 'wx+', 0o600)
-      fs.unlinkSync(name)
+      this.fd = openUnnamed(tempDir)
     } catch (error) {
       throw outputError(error, tempDir)
     }

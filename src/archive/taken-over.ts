@@ -73,6 +73,22 @@ export class TakenOver {
   }
 
   /**
+   * The ids that `prepare` will look up or add, 8 words each.
+   * @param own of the batch's slab
+   */
+  idsOf({ items, base }: Batch, own: Uint32Array): Uint32Array {
+    const ids: Uint8Array[] = []
+    for (const { kept } of items) for (const extent of kept?.extents ?? []) if (extent.kind === 'chunk') ids.push(extent.id)
+    if (this.#options.thin) for (const { chunks } of base?.old ?? []) ids.push(...chunks.ids)
+    if (ids.length === 0) return own
+    const all = new Uint32Array(own.length + ids.length * ID_WORDS)
+    all.set(own)
+    const bytes = new Uint8Array(all.buffer)
+    ids.forEach((id, i) => bytes.set(id, own.byteLength + i * ID_BYTES))
+    return all
+  }
+
+  /**
    * To be called for each batch, in order, before its own chunks are deduplicated: then `index` knows what the
    * batch takes over.
    * @param ids 8 words for each chunk of the batch's slab

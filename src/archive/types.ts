@@ -96,6 +96,8 @@ export interface CreateOptions extends Watch, Resources {
   baseKeys?: Keys
   /** Refer to chunks that the base holds instead of storing them: reading the archive then needs the base. */
   thin?: boolean
+  /** Where the index of chunks goes past its share of the memory; default: the system's. */
+  tempDir?: string
   /** For tests: the archive key instead of a random one. */
   archiveKey?: Uint8Array
 }
@@ -173,6 +175,7 @@ export interface ExtractOptions extends Watch, Resources, Keys, BaseOptions, Sel
 
 export interface ExtractResult {
   root: Uint8Array
+  /** Entries that were restored; that of the root, which is the target itself, does not count. */
   entries: number
   bytes: number
   problems: number
@@ -196,7 +199,13 @@ export interface VerifyResult extends Totals {
   /** Id of the archive that a thin one refers to; null if it is complete by itself. */
   baseId: Uint8Array | null
   /** Everything that is wrong; empty if the archive is good. */
-  damage: { error: WarpError; paths: string[] }[]
+  damage: {
+    error: WarpError
+    /** Files that it concerns, in the order of the archive, for display; not all of very many. */
+    paths: string[]
+    /** How many others it concerns. */
+    more: number
+  }[]
   unstable: number
   durationMs: number
 }
@@ -241,6 +250,8 @@ export interface RecoverOptions extends Watch, Resources, Keys, BaseOptions {
   newPassphrase?: Uint8Array | string
   newRecipients?: Uint8Array[]
   passphraseCost?: { iterations: number; memoryKib: number }
+  /** As of CreateOptions. */
+  tempDir?: string
 }
 
 export interface RecoverResult {

@@ -3,9 +3,9 @@ import { availableParallelism } from 'node:os'
 import { WarpError, asWarpError } from '../base/errors.ts'
 import { MIB } from '../base/limits.ts'
 import type { Pool } from '../engine/pool.ts'
-import { displayPath } from '../format/path.ts'
 import { EntryAssembler } from './assemble.ts'
 import { CheckedChunks } from './checked-chunks.ts'
+import { chunkKey, Damage } from './damage.ts'
 import { FrameJobs, packIds } from './frame-jobs.ts'
 import type { CheckRequest } from './frame-reader.ts'
 import { FrameSources } from './frame-sources.ts'
@@ -16,9 +16,6 @@ import { openSource, PassingSource } from './source.ts'
 import type { Source, VerifyOptions, VerifyResult } from './types.ts'
 import { unlock } from './unlock.ts'
 import { interruptedOr } from './create.ts'
-
-/** Paths named for one damaged frame. */
-const MAX_NAMED = 100
 
 /** Memory for remembering which chunks were checked, bytes. */
 const INDEX_BYTES = 128 * MIB
@@ -34,25 +31,25 @@ export async function verify(source: Source, options: VerifyOptions = {}): Promi
   const from = quick && typeof source !== 'string' ? new PassingSource(source.stream) : openSource(source, options.tempDir)
   let running = null as Pool | null
   let sources = null as FrameSources | null
-  const damage: VerifyResult['damage'] = []
+  const damage = new Damage()
   try {
     const unlocked = await unlock(from, options)
     const { chunkIdKey, header } = unlocked
     const frames = (sources = new FrameSources(from, unlocked, typeof source === 'string' ? source : null, options))
     if (!quick) await frames.demandAll()
     const pool = (running = quick ? poolFor(0, threads) : await poolForSource(from, threads))
-    const jobs = new FrameJobs<Uint8Array>(threads * 2 + 1, async (job) => {
+    const jobs = new FrameJobs<string>(threads * 2 + 1, async (job) => {
       const request: CheckRequest = { ...await frames.at(job.offset), chunkIdKey, chunks: Uint32Array.from(job.chunks), ids: packIds(job.ids) }
       try {
         const { wrong } = (await pool.run('check', request)) as { wrong: Uint32Array }
         if (wrong.length > 0) {
           const error = new WarpError('ERR_WARP_CHUNK_DAMAGED', `${job.offset < 0 ? 'the base: ' : ''}chunks of a frame are not what their ids say: ${wrong.length} of ${job.wants.length}`, { offset: Math.abs(job.offset) })
-          damage.push({ error, paths: namesOf(Array.from(wrong, (i) => job.wants[i]!)) })
+          damage.add(job.offset, error, Array.from(wrong, (i) => job.wants[i]!))
         }
       } catch (error) {
         const reason = asWarpError(frames.explain(job.offset, error))
         if (reason.class !== 'damaged' && reason.class !== 'malformed') throw reason
-        damage.push({ error: reason, paths: namesOf(job.wants) })
+        damage.add(job.offset, reason, null)
       }
     })
     const checked = new CheckedChunks(INDEX_BYTES)
@@ -62,14 +59,14 @@ export async function verify(source: Source, options: VerifyOptions = {}): Promi
     let bytes = 0
     for await (const { page, firstEntry, firstOffset } of scan.pages()) {
       signal?.throwIfAborted()
-      for (const { entry, path, extents, frames, offsets } of assembler.page(page, firstEntry, firstOffset)) {
+      for (const { entry, extents, frames, offsets } of assembler.page(page, firstEntry, firstOffset)) {
         if (entry?.unstable) unstable++
         let chunk = 0
         for (const extent of extents) {
           bytes += extent.length
           if (extent.kind === 'hole') continue
           const [frame, offset] = [frames[chunk]!, offsets[chunk++]!]
-          if (!quick && checked.isNew(extent.id, frame, offset, extent.length)) jobs.add(frame, offset, extent.length, extent.id, path)
+          if (!quick && checked.isNew(extent.id, frame, offset, extent.length)) jobs.add(frame, offset, extent.length, extent.id, chunkKey(offset, extent.length, extent.id))
         }
       }
       await jobs.settle()
@@ -80,13 +77,13 @@ export async function verify(source: Source, options: VerifyOptions = {}): Promi
     if (signedBy && (!footer.signer || Buffer.compare(footer.signer, signedBy) !== 0)) {
       throw new WarpError('ERR_WARP_SIGNATURE', footer.signer ? 'the archive is signed by another key' : 'the archive is not signed')
     }
-    damage.sort((a, b) => a.error.offset! - b.error.offset!)
+    if (!damage.isEmpty) await nameAll(damage, new Scan(from, unlocked))
     return {
       root: footer.root, archiveId: header.archiveId, encrypted: header.encrypted, partial: header.partial, signer: footer.signer,
       baseId: unlocked.base?.archiveId ?? null,
       entries: footer.entries, logicalBytes: footer.logicalBytes, chunkRefs: footer.chunkRefs, frameBytes: footer.frameBytes,
       frames: footer.frames, pages: footer.pages, archiveBytes: footer.archiveLength,
-      damage, unstable, durationMs: performance.now() - started,
+      damage: damage.list(), unstable, durationMs: performance.now() - started,
     }
   } catch (error) {
     throw interruptedOr(error, signal)
@@ -97,6 +94,10 @@ export async function verify(source: Source, options: VerifyOptions = {}): Promi
   }
 }
 
-function namesOf(paths: Uint8Array[]): string[] {
-  return [...new Set(paths.map((path) => displayPath(path)))].slice(0, MAX_NAMED)
+/** A chunk is checked for the first file that refers to it: who else does is looked for once it is known to be damaged. */
+async function nameAll(damage: Damage, scan: Scan): Promise<void> {
+  const assembler = new EntryAssembler()
+  for await (const { page, firstEntry, firstOffset } of scan.pages()) {
+    for (const assembled of assembler.page(page, firstEntry, firstOffset)) damage.name(assembled.path, assembled)
+  }
 }

@@ -7,6 +7,7 @@ import { MAX_NAME_BYTES } from '../base/limits.ts'
 import { ignorePatterns, type Ignored } from './patterns.ts'
 import { displayPath, checkPath } from '../format/path.ts'
 import { toBytes, type Root } from './inputs.ts'
+import { lstatPath, statOf, type FileStat } from './os/stat.ts'
 import type { Problem } from './types.ts'
 import type { Readable } from 'node:stream'
 
@@ -24,6 +25,8 @@ export interface Found {
   dev: number
   /** For an object with several names: what tells it from all others. */
   inode: string | null
+  /** How many names it has in all; 0 if more of them than that may be met. */
+  names: number
   stream: Readable | null
 }
 
@@ -36,8 +39,9 @@ export interface WalkOptions {
   report: (problem: Problem) => void
 }
 
-export function inodeKey(stats: fs.BigIntStats): string {
-  return `${stats.dev}:${stats.ino}`
+/** What tells an object from all others. */
+export function inodeKey({ device, inode }: Pick<FileStat, 'device' | 'inode'>): string {
+  return `${device}:${inode}`
 }
 
 export class Walk {
@@ -56,58 +60,69 @@ export class Walk {
     for (const root of roots) {
       if (root.stream) {
         const { path, stream } = root
-        yield { path, source: '', kind: 'stream', size: 0, mtimeMs: 0, ctimeMs: 0, ino: 0, dev: 0, inode: null, stream }
+        yield { path, source: '', kind: 'stream', size: 0, mtimeMs: 0, ctimeMs: 0, ino: 0, dev: 0, inode: null, names: 0, stream }
       } else yield* this.#visit(root.source!, root.path, null, [])
     }
   }
 
   *#visit(source: string, path: string, device: bigint | null, ancestors: string[]): Generator<Found> {
-    let stats: fs.Stats
+    const stat = this.#look(source, path)
+    if (stat?.type === 'directory') yield* this.#directory(this.#source, path, stat, device, ancestors)
+    else if (stat) yield this.#found(this.#source, path, stat)
+  }
+
+  /** Where the object that was looked at last is on disk. */
+  #source = ''
+
+  /** @returns null for what is not stored */
+  #look(source: string, path: string): FileStat | null {
+    let stat: FileStat
+    this.#source = source
     try {
-      stats = fs.lstatSync(toBytes(source))
-      if (this.#options.followSymlinks && stats.isSymbolicLink()) {
-        const target = fs.statSync(toBytes(source), { throwIfNoEntry: false })
+      stat = lstatPath(toBytes(source))
+      if (this.#options.followSymlinks && stat.type === 'symlink') {
+        const target = fs.statSync(toBytes(source), { throwIfNoEntry: false, bigint: true })
         // A symlink that leads nowhere is stored as what it is.
         if (target) {
-          source = fs.realpathSync(toBytes(source), { encoding: 'latin1' })
-          stats = target
+          this.#source = fs.realpathSync(toBytes(source), { encoding: 'latin1' })
+          stat = statOf(target)
         }
       }
     } catch (error) {
-      return this.#unreadable(path, error)
+      this.#unreadable(path, error)
+      return null
     }
-    const kind = kindOf(stats)
-    if (this.#isIgnored(path, kind === 'directory')) return
-    if (kind === null) {
+    if (this.#isIgnored(path, stat.type === 'directory')) return null
+    if (stat.type === 'socket') {
       this.#options.report({ kind: 'note', message: 'a socket cannot be stored: skipped', path: displayPath(toBytes(path)) })
+      return null
+    }
+    const { skip } = this.#options
+    if (this.#skipInodes.has(Number(stat.inode)) && skip.has(inodeKey(stat))) {
+      this.#options.report({ kind: 'note', message: 'the archive itself is not stored', path: displayPath(toBytes(path)) })
+      return null
+    }
+    return stat
+  }
+
+  #found(source: string, path: string, stat: FileStat): Found {
+    const { type, size, mtimeMs, ctimeMs, nlink } = stat
+    const inode = nlink > 1 && type !== 'directory' ? inodeKey(stat) : null
+    const names = inode === null || this.#options.followSymlinks ? 0 : nlink
+    const kind = type as Exclude<Found['kind'], 'stream'>
+    const [ino, dev] = [Number(stat.inode), Number(stat.device)]
+    return { path, source, kind, size: type === 'file' ? size : 0, mtimeMs, ctimeMs, ino, dev, inode, names, stream: null }
+  }
+
+  *#directory(source: string, path: string, stat: FileStat, device: bigint | null, ancestors: string[]): Generator<Found> {
+    const key = inodeKey(stat)
+    if (ancestors.includes(key)) {
+      this.#options.report({ kind: 'unreadable', message: 'a symlink leads back to a directory above: not followed', path: displayPath(toBytes(path)) })
       return
     }
-    let inode: string | null = null
-    let ownDevice = device
-    if (kind === 'directory' || stats.nlink > 1 || this.#skipInodes.has(stats.ino)) {
-      // Doubles cannot tell large inode numbers apart.
-      const exact = fs.lstatSync(toBytes(source), { bigint: true, throwIfNoEntry: false })
-      if (!exact) return this.#unreadable(path, new Error('it vanished'))
-      const key = inodeKey(exact)
-      if (this.#options.skip.has(key)) {
-        this.#options.report({ kind: 'note', message: 'the archive itself is not stored', path: displayPath(toBytes(path)) })
-        return
-      }
-      if (kind !== 'directory' && stats.nlink > 1) inode = key
-      if (kind === 'directory') {
-        if (ancestors.includes(key)) {
-          this.#options.report({ kind: 'unreadable', message: 'a symlink leads back to a directory above: not followed', path: displayPath(toBytes(path)) })
-          return
-        }
-        ancestors = [...ancestors, key]
-        ownDevice ??= exact.dev
-        yield { path, source, kind, size: 0, ...versionOf(stats), inode: null, stream: null }
-        if (this.#options.oneFileSystem && exact.dev !== ownDevice) return
-        yield* this.#children(source, path, ownDevice, ancestors)
-        return
-      }
-    }
-    yield { path, source, kind, size: kind === 'file' ? stats.size : 0, ...versionOf(stats), inode, stream: null }
+    yield this.#found(source, path, stat)
+    if (this.#options.oneFileSystem && device !== null && stat.device !== device) return
+    yield* this.#children(source, path, device ?? stat.device, [...ancestors, key])
   }
 
   *#children(source: string, path: string, device: bigint, ancestors: string[]): Generator<Found> {
@@ -130,7 +145,10 @@ export class Walk {
           continue
         }
       }
-      yield* this.#visit(prefix + name, childPath, device, ancestors)
+      const stat = this.#look(prefix + name, childPath)
+      if (stat === null) continue
+      if (stat.type === 'directory') yield* this.#directory(this.#source, childPath, stat, device, ancestors)
+      else yield this.#found(this.#source, childPath, stat)
     }
   }
 
@@ -142,18 +160,4 @@ export class Walk {
   #unreadable(path: string, error: unknown): void {
     this.#options.report({ kind: 'unreadable', message: (error as Error).message, path: displayPath(toBytes(path)) })
   }
-}
-
-function versionOf({ mtimeMs, ctimeMs, ino, dev }: fs.Stats): Pick<Found, 'mtimeMs' | 'ctimeMs' | 'ino' | 'dev'> {
-  return { mtimeMs, ctimeMs, ino, dev }
-}
-
-function kindOf(stats: fs.Stats): Exclude<Found['kind'], 'stream'> | null {
-  if (stats.isFile()) return 'file'
-  if (stats.isDirectory()) return 'directory'
-  if (stats.isSymbolicLink()) return 'symlink'
-  if (stats.isFIFO()) return 'fifo'
-  if (stats.isCharacterDevice()) return 'chardev'
-  if (stats.isBlockDevice()) return 'blockdev'
-  return null
 }

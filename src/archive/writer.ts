@@ -16,12 +16,13 @@ import { writeLocation } from '../format/location.ts'
 import { PageBuilder, type ClosedPage } from '../format/page.ts'
 import { joinParts } from '../format/parts.ts'
 import type { Batch, Item, Kept } from './batches.ts'
-import { ChunkIndex } from './chunk-index.ts'
 import { BatchCutter, type CutBatch } from './batch-cutter.ts'
 import { planFrames } from './frame-plan.ts'
 import { fileRecordOf } from './file-record.ts'
+import { InodeIndex } from './inode-index.ts'
 import { Sequence } from './sequence.ts'
 import type { Sink } from './sink.ts'
+import { SpillingIndex, type SpillOptions } from './spilling-index.ts'
 import type { TakenOver } from './taken-over.ts'
 import { indexPagesAfter, TreeBuilder, type CompleteNode } from './tree-builder.ts'
 import type { Identity, Totals } from './types.ts'
@@ -42,8 +43,8 @@ export interface WriterOptions {
   takenOver: TakenOver | null
   /** Frames may lie in the base. */
   thin: boolean
-  /** Bytes for the index of chunks. */
-  indexBytes: number
+  /** Of the index of chunks. */
+  index: SpillOptions
   /** An entry could not be stored as it is. */
   onProblem: (kind: 'unreadable' | 'unstable' | 'note', path: Uint8Array, message: string) => void
   /** A batch's entries were planned. */
@@ -61,14 +62,14 @@ interface PlannedBatch {
 export class ArchiveWriter {
   readonly #options: WriterOptions
   readonly #cuts: BatchCutter
-  readonly #index: ChunkIndex
+  readonly #index: SpillingIndex
   readonly #builder = new PageBuilder()
   readonly #tree = new TreeBuilder()
   readonly #cutting = new Sequence()
   readonly #planning = new Sequence()
   readonly #writing = new Sequence()
   /** Entry number by `inode` of what has several names. */
-  readonly #entryOf = new Map<string, number>()
+  readonly #entryOf: InodeIndex
   #nextOrdinal = 0
   #entries = 0
   #logicalBytes = 0
@@ -83,8 +84,10 @@ export class ArchiveWriter {
 
   constructor(options: WriterOptions) {
     this.#options = options
-    this.#index = new ChunkIndex(options.indexBytes)
+    this.#index = new SpillingIndex(options.index)
+    this.#entryOf = new InodeIndex({ tempDir: options.index.tempDir })
     this.#cuts = new BatchCutter(options.average)
+    this.failed = Promise.race([this.#cutting.failed, this.#planning.failed, this.#writing.failed])
     void this.#writing.run(() => options.ready).catch(() => {})
   }
 
@@ -94,9 +97,7 @@ export class ArchiveWriter {
   }
 
   /** Rejects as soon as any step of any batch has failed. */
-  get failed(): Promise<never> {
-    return Promise.race([this.#cutting.failed, this.#planning.failed, this.#writing.failed])
-  }
+  readonly failed: Promise<never>
 
   /** Takes a batch; its steps go on after this returns. @returns resolves when all of it stands in the sink; never rejects */
   add(batch: Batch): Promise<void> {
@@ -105,13 +106,19 @@ export class ArchiveWriter {
     const hashed = this.#cutting.run(async () => {
       const resident = await loaded
       const cut = this.#cuts.cut(batch, resident)
-      const ids = resident && cut.chunks.length > 0 ? resident.hashes(cut.chunks) : Promise.resolve(new Uint8Array(0))
-      ids.catch(() => {})
-      return { resident, cut, ids }
+      const hashing = cut.unhashed.length > 0 ? resident!.hashes(cut.unhashedChunks()).then((ids) => cut.setIds(ids)) : Promise.resolve()
+      hashing.catch(() => {})
+      return { resident, cut, hashing }
     })
     const planned = this.#planning.run(async () => {
-      const { resident, cut, ids } = await hashed
-      return this.#plan(batch, cut, resident, await ids)
+      const { resident, cut, hashing } = await hashed
+      await hashing
+      const words = new Uint32Array(cut.ids.buffer, cut.ids.byteOffset, cut.ids.length / 4)
+      const preparing = this.#index.prepare(this.#options.takenOver?.idsOf(batch, words) ?? words)
+      if (preparing) await preparing
+      const finding = this.#entryOf.prepare(batch.items.flatMap(({ inode, isLink }) => (isLink ? inode! : [])))
+      if (finding) await finding
+      return this.#plan(batch, cut, resident, words)
     })
     const written = this.#writing.run(async () => {
       const { resident, copies, blocks, pages } = await planned
@@ -125,6 +132,12 @@ export class ArchiveWriter {
       for (const { page, ordinal } of pages) await this.#writePage(page, ordinal)
     })
     return written.catch(() => {})
+  }
+
+  /** To be called at the end, also after a failure. */
+  close(): void {
+    this.#index.close()
+    this.#entryOf.close()
   }
 
   async #load(batch: Batch): Promise<Resident | null> {
@@ -146,14 +159,12 @@ export class ArchiveWriter {
     return this.#writeFooter()
   }
 
-  #plan(batch: Batch, cut: CutBatch, resident: Resident | null, ids: Uint8Array): PlannedBatch {
-    const words = new Uint32Array(ids.buffer, ids.byteOffset, ids.length / 4)
-    const { takenOver } = this.#options
-    const copies = takenOver?.prepare(batch, words, cut.chunks, this.#index, (plainLength) => {
+  #plan(batch: Batch, cut: CutBatch, resident: Resident | null, words: Uint32Array): PlannedBatch {
+    const copies = this.#options.takenOver?.prepare(batch, words, cut.chunks, this.#index.table, (plainLength) => {
       this.#frameBytes += plainLength
       return { number: this.#frames++, ordinal: this.#nextOrdinal++ }
     }) ?? []
-    const { frames, frameOf, offsetOf } = planFrames(this.#index, words, cut.chunks, this.#frames)
+    const { frames, frameOf, offsetOf } = planFrames(this.#index.table, words, cut.chunks, this.#frames)
     const plans = frames.map((frame): FramePlan => {
       this.#frames++
       this.#frameBytes += frame.plainLength
@@ -167,7 +178,7 @@ export class ArchiveWriter {
     }
     let bytes = 0
     batch.items.forEach((item, i) => {
-      const size = this.#addItem(item, cut, i, resident, ids, frameOf, offsetOf, closeIf)
+      const size = this.#addItem(item, cut, i, resident, frameOf, offsetOf, closeIf)
       bytes += size
       if (item.isLast) item.file?.close()
     })
@@ -177,7 +188,7 @@ export class ArchiveWriter {
 
   /** @returns bytes of file content */
   #addItem(
-    item: Item, cut: CutBatch, i: number, resident: Resident | null, ids: Uint8Array,
+    item: Item, cut: CutBatch, i: number, resident: Resident | null,
     frameOf: Float64Array, offsetOf: Uint32Array, closeIf: (full: boolean) => void,
   ): number {
     const { onProblem, withHints } = this.#options
@@ -185,6 +196,7 @@ export class ArchiveWriter {
       const target = this.#entryOf.get(item.inode!)
       if (target === undefined) onProblem('unreadable', item.path, 'another name of a file that could not be stored')
       else this.#addEntry(item, () => closeIf(this.#builder.add({ type: 'hardlink', path: item.path, targetEntry: target })))
+      if (item.isLastName) this.#entryOf.delete(item.inode!)
       return 0
     }
     if (item.record) {
@@ -210,7 +222,7 @@ export class ArchiveWriter {
         const length = cut.chunks[2 * extent + 1]!
         bytes += length
         this.#chunkRefs++
-        closeIf(this.#builder.chunk(length, ids.subarray(extent * ID_BYTES, (extent + 1) * ID_BYTES), this.#nameOf(frameOf[extent]!), offsetOf[extent]!))
+        closeIf(this.#builder.chunk(length, cut.ids.subarray(extent * ID_BYTES, (extent + 1) * ID_BYTES), this.#nameOf(frameOf[extent]!), offsetOf[extent]!))
       }
     }
     this.#logicalBytes += bytes

@@ -1,5 +1,6 @@
 /** Turns the words of a command line into the options and operands of one command. */
 import { readFileSync } from 'node:fs'
+import parser from 'yargs-parser'
 import { WarpError } from '../base/errors.ts'
 import { GENERAL } from './options.ts'
 import type { CommandSpec, OptionSpec } from './spec.ts'
@@ -46,9 +47,9 @@ export function optionsOf(spec: CommandSpec): OptionSpec[] {
  * @param words what follows the name of the command, and general options before it
  * @throws {WarpError} ERR_WARP_USAGE
  */
-export async function parseArguments(words: readonly string[], spec: CommandSpec): Promise<Arguments> {
+export function parseArguments(words: readonly string[], spec: CommandSpec): Arguments {
   const options = optionsOf(spec)
-  const parsed = await parseWords(splitLetters(words, options), options, spec)
+  const parsed = parseWords(splitLetters(words, options), options, spec)
   const values = new Map<string, string[]>()
   for (const { name, value } of options) {
     const given = parsed[name]
@@ -69,11 +70,17 @@ interface Parsed {
   _: (string | number)[]
 }
 
-async function parseWords(words: string[], options: OptionSpec[], spec: CommandSpec): Promise<Parsed> {
-  const { default: yargs } = await import('yargs')
-  const parser = yargs()
-    .help(false).version(false).detectLocale(false).exitProcess(false).fail(false)
-    .parserConfiguration({
+// The parser of yargs without the rest of it, which loads for longer than most commands run.
+function parseWords(words: string[], options: OptionSpec[], spec: CommandSpec): Parsed {
+  const names = (chosen: OptionSpec[]) => chosen.map(({ name }) => name)
+  const withValue = options.filter(({ value }) => value !== undefined)
+  const { argv, error } = parser.detailed(words, {
+    alias: Object.fromEntries(options.flatMap(({ name, letter }) => (letter === undefined ? [] : [[name, [letter]]]))),
+    boolean: names(options.filter(({ value }) => value === undefined)),
+    string: names(withValue),
+    array: names(withValue.filter(({ repeatable }) => repeatable)),
+    narg: Object.fromEntries(names(withValue).map((name) => [name, 1])),
+    configuration: {
       'boolean-negation': false, // --no-x is an option of its own
       'camel-case-expansion': false,
       'dot-notation': false,
@@ -81,18 +88,14 @@ async function parseWords(words: string[], options: OptionSpec[], spec: CommandS
       'parse-numbers': false,
       'parse-positional-numbers': false,
       'populate--': true,
-    })
-    .strictOptions()
-  for (const { name, letter, value, repeatable } of options) {
-    const type = value === undefined ? 'boolean' : repeatable ? 'array' : 'string'
-    const takesValue = value !== undefined
-    parser.option(name, { alias: letter, type, string: takesValue, requiresArg: takesValue })
-  }
-  try {
-    return await parser.parseAsync(words)
-  } catch (error) {
-    throw explain(error, words, options, spec)
-  }
+      'strip-aliased': true,
+    },
+  })
+  if (error) throw explain(error, options, spec)
+  const known = new Set(['_', '--', ...names(options)])
+  const unknown = Object.keys(argv).find((name) => !known.has(name))
+  if (unknown !== undefined) throw unknownOption(unknown, words, options, spec)
+  return argv
 }
 
 /** `-ofile` as `-o file`, as other programs take it; refuses a value for a flag. */
@@ -114,16 +117,14 @@ function splitLetters(words: readonly string[], options: readonly OptionSpec[]):
   })
 }
 
-function explain(error: unknown, words: string[], options: OptionSpec[], spec: CommandSpec): unknown {
-  if (!(error instanceof Error)) return error
+function explain(error: Error, options: OptionSpec[], spec: CommandSpec): Error {
   const missing = /^Not enough arguments following: (.+)$/.exec(error.message)?.[1]
-  if (missing !== undefined) {
-    const option = options.find(option => option.name === missing || option.letter === missing)
-    const name = option?.name ?? missing
-    return usage(spec, `--${name} needs a value`, `a value that starts with - is given as --${name}=VALUE`)
-  }
-  const unknown = /^Unknown arguments?: (.+)$/.exec(error.message)?.[1].split(', ')[0]
-  if (unknown === undefined) return error
+  if (missing === undefined) return error
+  const option = options.find(option => option.name === missing || option.letter === missing)
+  return usage(spec, `--${option?.name ?? missing} needs a value`, `a value that starts with - is given as --${option?.name ?? missing}=VALUE`)
+}
+
+function unknownOption(unknown: string, words: string[], options: OptionSpec[], spec: CommandSpec): WarpError {
   const word = unknown.length === 1 && !words.some(word => word.split('=')[0] === `--${unknown}`)
     ? `-${unknown}`
     : `--${unknown}`

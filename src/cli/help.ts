@@ -13,7 +13,7 @@ export const EXIT_TEXT: Readonly<Record<ErrorClass, string>> = {
   incomplete: 'finished, but some input could not be read or restored, or changed while it was read',
   output: 'output could not be written: disk full, closed pipe, no permission',
   different: 'differences were found',
-  malformed: 'not a warp archive, cut short, or malformed',
+  malformed: 'no archive that can be read: it is not there, is something else, cut short, or malformed',
   unsupported: 'the archive needs a newer version of warp',
   key: 'a key is missing or wrong',
   damaged: 'content is damaged or forged',

@@ -1,5 +1,6 @@
 /** The command line: finds the command, runs it, turns what it throws into messages and an exit status. */
 import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { EXIT, WarpError, asWarpError } from '../base/errors.ts'
 import type { CommandModule } from './context.ts'
 
@@ -10,7 +11,8 @@ if (saysBeforeOperands(words, '--version')) printVersion()
 else await run()
 
 function printVersion(): void {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  const manifest = createRequire(import.meta.url).resolve('warp-archive/package.json')
+  const text = readFileSync(manifest, 'utf8')
   process.stdout.write(`warp ${(JSON.parse(text) as { version: string }).version}\n`)
 }
 
@@ -60,7 +62,7 @@ async function dispatch(output: import('./output.ts').Output, signal: AbortSigna
   const { spec, run } = await findCommand(name)
   const { parseArguments } = await import('./arguments.ts')
   const { Stdin } = await import('./stdin.ts')
-  const args = await parseArguments(rest, spec)
+  const args = parseArguments(rest, spec)
   return await run({ args, output, stdin: new Stdin(signal), signal, loadSpecs })
 }
 

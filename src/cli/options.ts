@@ -81,6 +81,11 @@ export const TEMP_DIR: OptionSpec = {
   help: 'where data of an archive from standard input is kept meanwhile; default: that of the system',
 }
 
+export const INDEX_TEMP_DIR: OptionSpec = {
+  name: 'temp-dir', value: 'DIR', completes: 'directory',
+  help: 'where the index of chunks goes when it outgrows its share of the memory; default: that of the system',
+}
+
 export const PASSPHRASE_VARIABLE = {
   name: 'WARP_PASSPHRASE', help: 'the passphrase, where no option gives one',
 }

@@ -102,10 +102,35 @@ export function deriveKey(context: string, bytes: Uint8Array): Uint8Array {
   return chosen().deriveKey(context, bytes)
 }
 
+/** Chunk ids (§4.5) of one archive. */
+export class ChunkHasher {
+  readonly #hash: Blake3['hash']
+  readonly #state: Blake3State | null
+
+  /** @param key the chunk-id key of an encrypted archive, else null */
+  constructor(key: Uint8Array | null) {
+    const { hash, open } = chosen()
+    this.#hash = hash
+    // A kept hasher keeps its key; for no key the function is faster than a hasher that is reset.
+    this.#state = key === null ? null : open(key)
+  }
+
+  /** Writes the 32 bytes of the id of `chunk` to `out` at `at`. */
+  write(chunk: Uint8Array, out: Uint8Array, at: number): void {
+    if (this.#state === null) {
+      out.set(this.#hash(chunk), at)
+    } else {
+      this.#state.reset()
+      this.#state.update(chunk)
+      out.set(this.#state.digest(), at)
+    }
+  }
+}
+
 /**
- * Chunk ids (§4.5) of many chunks of one buffer.
+ * Chunk ids of many chunks of one buffer.
  * @param chunks pairs of offset and length, bytes
- * @param key the chunk-id key of an encrypted archive, else null
+ * @param key as for ChunkHasher
  * @param out receives 32 bytes for each chunk
  * @throws {RangeError} a chunk outside `bytes`, or `out` too small
  */
@@ -114,21 +139,12 @@ export function hashChunks(
 ): void {
   const count = chunks.length >>> 1
   if (out.length < count * ID_BYTES) throw new RangeError('no room for the digests')
-  const { hash, open } = chosen()
-  // A kept hasher keeps its key; for no key the function is faster than a hasher that is reset.
-  const state = key === null ? null : open(key)
+  const hasher = new ChunkHasher(key)
   for (let i = 0; i < count; i++) {
     const offset = chunks[2 * i]
     const length = chunks[2 * i + 1]
     if (offset + length > bytes.length) throw new RangeError('chunk outside the buffer')
-    const chunk = bytes.subarray(offset, offset + length)
-    if (state === null) {
-      out.set(hash(chunk), i * ID_BYTES)
-    } else {
-      state.reset()
-      state.update(chunk)
-      out.set(state.digest(), i * ID_BYTES)
-    }
+    hasher.write(bytes.subarray(offset, offset + length), out, i * ID_BYTES)
   }
 }
 

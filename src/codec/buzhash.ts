@@ -2,6 +2,7 @@
  * Finds cut-point candidates with a windowed rolling hash whose digest at a position depends on the
  * bytes of one window alone, so that any range of a file can be searched by itself.
  */
+import { copyShared } from '../base/copy.ts'
 import { MAX_AVERAGE_BYTES, MIN_AVERAGE_BYTES, candidateMask } from '../base/limits.ts'
 import { ENTERING, LEAVING, TABLE, WINDOW, rotate } from './buzhash-table.ts'
 import { STRETCH_BYTES, UNROLLED, instantiate, type BuzhashWasm } from './buzhash-wasm.ts'
@@ -78,7 +79,7 @@ function scan(bytes: Uint8Array, first: number, to: number, mask: number, out: U
   for (let p = first; p < to - 1 && count < limit; ) {
     const length = Math.min(to - 1 - p, STRETCH_BYTES - WINDOW)
     const end = p + length
-    wasm.bytes.set(bytes.subarray(p - WINDOW, end))
+    copyShared(wasm.bytes, bytes.subarray(p - WINDOW, end))
     const base = p - WINDOW
     for (const most = count + MANY; end - p >= UNROLLED && count < limit && count < most; ) {
       const found = wasm.find(p - base, end - base, digestAt(bytes, p), mask)

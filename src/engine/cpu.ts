@@ -53,11 +53,11 @@ export class CpuEngine implements Engine {
   #loadRequest(slab: SharedArrayBuffer, segments: Segment[], { first, count, start, length }: Group): LoadRequest {
     const plan = new Float64Array(count * PLAN_FIELDS)
     const pathEnds = new Uint32Array(count)
-    const paths: Uint8Array[] = []
+    const paths: string[] = []
     let pathsLength = 0
     for (let i = 0, at = 0; i < count; i++, at += PLAN_FIELDS) {
       const segment = segments[first + i]!
-      if (segment.path) {
+      if (segment.path !== null) {
         paths.push(segment.path)
         pathsLength += segment.path.length
       }
@@ -73,7 +73,8 @@ export class CpuEngine implements Engine {
       plan[at + PLAN.mtimeMs] = segment.mtimeMs
       plan[at + PLAN.ctimeMs] = segment.ctimeMs
     }
-    return { slab, average: this.#options.average, paths: Buffer.concat(paths, pathsLength), pathEnds, plan }
+    const { average, chunkIdKey } = this.#options
+    return { slab, average, chunkIdKey, paths: new Uint8Array(Buffer.from(paths.join(''), 'latin1')), pathEnds, plan }
   }
 }
 
@@ -88,7 +89,7 @@ function groupSegments(segments: Segment[]): Group[] {
   }
   segments.forEach(({ path, length, lookahead }, i) => {
     const total = length + lookahead
-    if (path || total <= TASK_BYTES) {
+    if (path !== null || total <= TASK_BYTES) {
       // An empty file costs a message and three system calls too.
       groupBytes += total + 4096
       if (groupBytes >= TASK_BYTES) close(i + 1)

@@ -1,15 +1,15 @@
 /**
- * What an engine does for the archive writer: makes a batch of input resident in a slab, finds its
- * cut-point candidates, hashes its chunks and seals its frames. The writer calls the steps in this
- * order and never knows where they ran.
+ * What an engine does for the archive writer: makes a batch of input resident in a slab, cuts and hashes
+ * what is whole, finds the cut-point candidates of the rest, hashes its chunks, and seals frames. The
+ * writer calls the steps in this order and never knows where they ran.
  */
 import type { Compression, Sealing } from './block.ts'
 import type { LoadReply } from './load.ts'
 
 /** A run of bytes of one file, and where in the slab it goes. */
 export interface Segment {
-  /** The file to open, read whole and close; null if `fd` says what to read. */
-  path: Uint8Array | null
+  /** The file to open, read whole and close, as a latin1 string; null if `fd` says what to read. */
+  path: string | null
   /** An open file to read from; -1 if the bytes are in the slab already. */
   fd: number
   /** Position of the segment in its file, bytes; a multiple of HOLE_ALIGN_BYTES. */
@@ -31,13 +31,13 @@ export interface Segment {
 export interface LoadedSegment {
   /** Bytes that were there, of length + lookahead. */
   bytesRead: number
-  /** Cut-point candidates, ascending, relative to the segment (§4.2). A superset of those that matter. */
+  /** Of a segment without path: cut-point candidates, ascending, relative to the segment (§4.2). */
   candidates: Uint32Array
-  /** [start, end) pairs of zero blocks, in file offsets, ascending and disjoint (§4.3). */
+  /** Of a segment without path: [start, end) pairs of zero blocks, in file offsets, ascending and disjoint (§4.3). */
   zeroRuns: number[]
   /** Why reading stopped short; null if it did not. */
   failure: string | null
-  /** For a segment with a path: the reply that describes it, and its index there. */
+  /** The reply that describes it, and its index there. One with a path has its extents there. */
   reply: LoadReply
   index: number
 }

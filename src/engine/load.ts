@@ -2,13 +2,16 @@
  * The message that makes segments resident: flat arrays, since a batch can hold thousands of files.
  * The task that answers it opens files, so it lives in the archive layer; scanning lives here.
  */
-import { MIN_AVERAGE_BYTES, HOLE_MIN_BYTES, maxChunkBytes, minChunkBytes } from '../base/limits.ts'
-import { WINDOW, findCandidates, findFirstCandidate } from '../codec/buzhash.ts'
+import { MIN_AVERAGE_BYTES } from '../base/limits.ts'
+import { WINDOW, findCandidates } from '../codec/buzhash.ts'
 import { findZeroRuns } from '../codec/zeros.ts'
+import type { FileExtents } from './whole-files.ts'
 
 export interface LoadRequest {
   slab: SharedArrayBuffer
   average: number
+  /** Key of the chunk ids; null: not keyed. */
+  chunkIdKey: Uint8Array | null
   /** Paths of all segments, one after the other; none for a segment that has a descriptor. */
   paths: Uint8Array
   pathEnds: Uint32Array
@@ -25,7 +28,9 @@ export interface LoadReply {
   fields: Float64Array
   /** Inode and device of each segment. */
   inodes: BigUint64Array
-  /** Candidates of all segments, relative to their starts. */
+  /** Of the segments that have a path: their extents, in order. Others have none here. */
+  files: FileExtents
+  /** Of the segments that have no path: candidates relative to their starts, and runs of zeros. */
   candidates: Uint32Array
   candidateEnds: Uint32Array
   zeroRuns: Float64Array
@@ -56,7 +61,7 @@ const USUAL_CANDIDATES = 64 * 1024
 /** Collects the candidates and zero runs of segments in the order in which they are scanned. */
 export class Scanner {
   readonly #average: number
-  #found = new Uint32Array(USUAL_CANDIDATES)
+  #found = new Uint32Array(0)
   #candidates: Uint32Array[] = []
   #candidateEnds: number[] = []
   #candidateCount = 0
@@ -72,20 +77,13 @@ export class Scanner {
    * @param atEnd the segment's last byte is the file's
    */
   scan(bytes: Uint8Array, warmup: number, fileOffset: number, atEnd: boolean): void {
-    const length = bytes.length - warmup
-    // §4.4: a region of at most min bytes is one chunk.
-    const isWholeFile = fileOffset === 0 && atEnd
-    const runsBefore = this.#zeroRuns.length
-    if (length >= HOLE_MIN_BYTES || (length > 0 && !isWholeFile)) {
-      findZeroRuns(bytes.subarray(warmup), fileOffset, atEnd, this.#zeroRuns)
-    }
-    if (!isWholeFile || this.#zeroRuns.length > runsBefore) this.#scanCandidates(bytes, warmup)
-    else this.#scanCuts(bytes)
+    findZeroRuns(bytes.subarray(warmup), fileOffset, atEnd, this.#zeroRuns)
+    this.#scanCandidates(bytes, warmup)
     this.#candidateEnds.push(this.#candidateCount)
     this.#zeroRunEnds.push(this.#zeroRuns.length)
   }
 
-  /** Counts a segment that there was nothing of. */
+  /** Counts a segment that is not scanned. */
   skip(): void {
     this.#candidateEnds.push(this.#candidateCount)
     this.#zeroRunEnds.push(this.#zeroRuns.length)
@@ -106,28 +104,12 @@ export class Scanner {
     }
   }
 
-  /** Of a file that is all here and has no holes, only the candidates that become cuts (§4.4). */
-  #scanCuts(bytes: Uint8Array): void {
-    const min = minChunkBytes(this.#average)
-    const max = maxChunkBytes(this.#average)
-    const cuts: number[] = []
-    for (let start = 0; bytes.length - start > min; ) {
-      const forced = Math.min(start + max, bytes.length)
-      const cut = findFirstCandidate(bytes, start + min, forced, this.#average)
-      if (cut >= 0) cuts.push(cut)
-      start = cut >= 0 ? cut : forced
-    }
-    if (cuts.length === 0) return
-    this.#candidates.push(Uint32Array.from(cuts))
-    this.#candidateCount += cuts.length
-  }
-
   #scanCandidates(bytes: Uint8Array, warmup: number): void {
     // Position `warmup` itself is the previous segment's to report.
     const from = warmup > 0 ? warmup + 1 : WINDOW
     const to = bytes.length + 1
     if (from >= to) return
-    const worst = Math.ceil(bytes.length / MIN_AVERAGE_BYTES) * 64 + 1024
+    const worst = Math.max(USUAL_CANDIDATES, Math.ceil(bytes.length / MIN_AVERAGE_BYTES) * 64 + 1024)
     if (this.#found.length < worst) this.#found = new Uint32Array(worst)
     let count: number
     try {

@@ -1,4 +1,5 @@
 /** The CPU engine's tasks: what a worker thread does on a slab. Twins of the compute shaders. */
+import { copyShared } from '../base/copy.ts'
 import { ID_BYTES } from '../base/limits.ts'
 import { hashChunks } from '../codec/blake3.ts'
 import { KIND } from '../format/block.ts'
@@ -29,15 +30,17 @@ let gathered = Buffer.alloc(0)
 
 /** The pieces as one run of bytes: those of the slab itself where they lie side by side. */
 function gather(slab: SharedArrayBuffer, pieces: Uint32Array, plainLength: number): Uint8Array {
-  const start = pieces[0]!
-  let adjacent = true
-  for (let i = 2; i < pieces.length && adjacent; i += 2) adjacent = pieces[i] === pieces[i - 2]! + pieces[i - 1]!
-  if (adjacent) return Buffer.from(slab, start, plainLength)
-  if (gathered.length < plainLength) gathered = Buffer.allocUnsafeSlow(plainLength)
   const bytes = Buffer.from(slab)
   let at = 0
-  for (let i = 0; i < pieces.length; i += 2) {
-    at += bytes.copy(gathered, at, pieces[i], pieces[i]! + pieces[i + 1]!)
+  for (let i = 0; i < pieces.length; ) {
+    const start = pieces[i]!
+    let end = start
+    for (; i < pieces.length && pieces[i] === end; i += 2) end += pieces[i + 1]!
+    const run = bytes.subarray(start, end)
+    if (run.length === plainLength) return run
+    if (gathered.length < plainLength) gathered = Buffer.allocUnsafeSlow(plainLength)
+    copyShared(gathered.subarray(at), run)
+    at += run.length
   }
   return gathered.subarray(0, plainLength)
 }

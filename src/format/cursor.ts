@@ -9,6 +9,10 @@ export const MAX_ZIGZAG = 2 ** 52 - 1
 
 const TWO_32 = 2 ** 32
 
+const wide = new BigUint64Array(1)
+const halves = new Uint32Array(wide.buffer)
+const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
+
 function malformed(message: string): WarpError {
   return new WarpError('ERR_WARP_MALFORMED', message)
 }
@@ -173,8 +177,11 @@ export class ByteWriter {
   rawU64(value: bigint): this {
     if (value < 0n || value >= 1n << 64n) throw new RangeError(`${value} is not a u64`)
     const at = this.#grow(8)
-    this.#word(at, Number(value & 0xffff_ffffn))
-    this.#word(at + 4, Number(value >> 32n))
+    // Through memory, since every operation on a bigint makes another one.
+    wide[0] = value
+    const low = isLittleEndian ? 0 : 1
+    this.#word(at, halves[low])
+    this.#word(at + 4, halves[1 - low])
     return this
   }
 

@@ -378,3 +378,10 @@ t.test('what cannot be opened or written to', async t => {
   await t.rejects(extracted(archive, path.join(inTheWay, 'file')), { code: 'ERR_WARP_OUTPUT', exitCode: 4 })
   if (IS_ROOT) await t.rejects(extracted(archive, '/proc/nowhere'), { code: 'ERR_WARP_OUTPUT', exitCode: 4 })
 })
+
+t.test('the root of the archive is the target: it does not count as restored', async t => {
+  const directory = plant(makeDirectory(t), { a: 'a', d: { b: 'b' } })
+  const { result } = await archiveOf(directory, `${directory}.warp`)
+  t.equal(result.entries, 4)
+  t.equal((await extracted(`${directory}.warp`, path.join(makeDirectory(t), 'x'))).result.entries, 3)
+})

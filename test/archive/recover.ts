@@ -284,3 +284,17 @@ t.test('the damaged archive is not replaced', async t => {
   t.ok(fs.readFileSync(archive).equals(before))
   t.equal(fs.readdirSync(path.dirname(archive)).length, 2)
 })
+
+t.test('a hole is not written out: recovery of a huge sparse file takes no time, and no more than its page', async t => {
+  const archive = path.join(makeDirectory(t), 'x.warp')
+  const size = 2 ** 43
+  const content = (async function* () { yield noise(1, 100_000); yield { zeros: size - 200_000 }; yield noise(2, 100_000) })()
+  await archiveEntries([
+    { kind: 'content', path: 'a', inode: null, metadata, content }, file('b', noise(3, MIB)), file('c', Buffer.from('c')),
+  ], archive)
+  const original = await contentsOf(archive)
+  const footer = blocksOf(archive).at(-1)!
+  const result = await recovered(t, damage(archive, `${archive}.broken`, footer.offset + 100), original)
+  t.same(result.kept, ['a', 'b', 'c'])
+  t.equal(result.created.logicalBytes, size + MIB + 1)
+})

@@ -142,3 +142,15 @@ t.test('system errors by their meaning', async t => {
   const own = new WarpError('ERR_WARP_KEY_WRONG', '')
   t.equal(outputError(own, 'f'), own)
 })
+
+t.test('a name as long as names can be', async t => {
+  const directory = makeDirectory(t)
+  for (const name of ['x'.repeat(255), '\u{1f5dc}'.repeat(63)]) {
+    const sink = openSink(path.join(directory, name))
+    const [partial] = fs.readdirSync(directory)
+    t.match(partial, /^[^\ufffd]+\.partial-[0-9a-f]{8}$/)
+    await sink.commit()
+    t.same(fs.readdirSync(directory), [name])
+    fs.rmSync(path.join(directory, name))
+  }
+})

@@ -93,3 +93,20 @@ t.test('info', async t => {
   const stored = info.codecs.reduce((sum, { storedBytes }) => sum + storedBytes, 0)
   t.equal(256 + info.metadataBytes + stored + info.frames * 80, info.archiveBytes, 'every byte is accounted for')
 })
+
+t.test('every file that shares what is damaged is named, of very many the first and how many more', async t => {
+  const where = makeDirectory(t)
+  const archive = path.join(where, 'x.warp')
+  const [shared, own] = [noise(1, 20 * KIB), noise(2, 20 * KIB)]
+  const copies = Array.from({ length: 150 }, (_, i) => file(`b${100 + i}`, shared))
+  await archiveEntries([file('a', shared), ...copies, file('c', own)], archive, { options: { compress: 'none' } })
+  const [frame] = blocksOf(archive)
+  const broken = path.join(where, 'broken')
+  damage(archive, broken, frame.offset + 100)
+  for (const source of [broken, { stream: streamOf(broken) }]) {
+    const { damage: [found, ...others] } = await verify(source, { threads: 1 })
+    t.same(others, [])
+    t.same(found.paths, ['a', ...Array.from({ length: 99 }, (_, i) => `b${100 + i}`)])
+    t.equal(found.more, 52, '51 copies, and what else lies in the frame')
+  }
+})

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { cpSync, mkdirSync, readFileSync } from 'node:fs'
+import { cpSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { PROGRAM, ROOT, parseLines, start, warp } from './support/run.ts'
 
@@ -11,19 +11,14 @@ t.test('the version', async t => {
   }
 })
 
-t.test('the version needs no other module, and help no library', async t => {
+t.test('the version and help need no library', async t => {
   // A copy that lacks what must not be loaded.
   const dir = t.testdir({})
   cpSync(PROGRAM, resolve(dir, 'bin/warp.js'))
   cpSync(resolve(ROOT, 'package.json'), resolve(dir, 'package.json'))
-  mkdirSync(resolve(dir, 'dist/cli'), { recursive: true })
-  for (const file of ['cli/main.js', 'base/errors.js']) {
-    cpSync(resolve(ROOT, 'dist', file), resolve(dir, 'dist', file))
-  }
+  cpSync(resolve(ROOT, 'dist/bundle'), resolve(dir, 'dist/bundle'), { recursive: true })
   const copy = (...words: string[]) => start(process.execPath, [resolve(dir, 'bin/warp.js'), ...words], {})
   t.match(await copy('--version'), { status: 0, stdout: `warp ${version}\n`, stderr: '' })
-  cpSync(resolve(ROOT, 'dist/base'), resolve(dir, 'dist/base'), { recursive: true })
-  cpSync(resolve(ROOT, 'dist/cli'), resolve(dir, 'dist/cli'), { recursive: true })
   t.match(await copy('--help'), { status: 0, stderr: '' })
   t.match(await copy('help', 'create'), { status: 0, stderr: '' })
 })

@@ -20,7 +20,7 @@ t.test('archives from standard input', async t => {
   t.match(await shell('warp list - < closed.warp', { cwd }), { status: 12 })
   t.match(await shell('head -c 600 open.warp | warp list -', { cwd }), { status: 10 })
   t.match(await shell('warp list - < /dev/null', { cwd }), { status: 10 })
-  t.match(await shell('warp list - --temp-dir missing < open.warp', { cwd }), { status: 0 })
+  t.match(await shell('warp list - --temp-dir . < open.warp', { cwd }), { status: 2 }, 'listing keeps no data')
   t.match(await shell('warp verify - --temp-dir missing < open.warp', { cwd }), { status: 4 })
 })
 

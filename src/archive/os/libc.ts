@@ -4,6 +4,7 @@
  */
 
 import { constants } from 'node:os'
+import { KIB } from '../../base/limits.ts'
 import { loadKoffi, type Koffi } from '../../base/koffi.ts'
 
 /** A descriptor, or the bytes of a path whose last component is not followed if it is a symlink. */
@@ -24,6 +25,8 @@ export interface Libc {
   listXattrs(target: Target, into: Uint8Array): number
   getXattr(target: Target, name: Uint8Array, into: Uint8Array): number
   setXattr(target: Target, name: Uint8Array, value: Uint8Array): number
+  /** Writes what statx(2) says, a symlink not followed, to `into`: u8[256], struct statx of linux/stat.h. */
+  statx(target: Target, into: Uint8Array): number
   /** Renames; `-EEXIST` if `to` exists, `-EINVAL` if the file system cannot do that. */
   renameNoReplace(from: Uint8Array, to: Uint8Array): number
 }
@@ -36,6 +39,8 @@ export const ERRNO = constants.errno
 // linux/fcntl.h, linux/stat.h, linux/fs.h: the same on every 64-bit Linux.
 const AT_FDCWD = -100
 const AT_SYMLINK_NOFOLLOW = 0x100
+const AT_EMPTY_PATH = 0x1000
+const STATX_BASIC_STATS = 0x7ff
 const UTIME_OMIT = 1_073_741_822n
 const RENAME_NOREPLACE = 1
 
@@ -93,6 +98,7 @@ function bind(koffi: Koffi): Libc {
   const lset = declare(
     'int lsetxattr(const void *path, const void *name, const void *value, uint64_t size, int flags)',
   )
+  const statx = declare('int statx(int dirfd, const void *path, int flags, uint32_t mask, void *into)')
   const renameat2 = declare(
     'int renameat2(int olddir, const void *oldpath, int newdir, const void *newpath, uint32_t flags)',
   )
@@ -111,7 +117,7 @@ function bind(koffi: Koffi): Libc {
     mknod: (path, mode, device) => mknod(terminated(path), mode, device),
     listXattrs(target, into) {
       if ('fd' in target) return flist(target.fd, into, into.length)
-      return llist(terminated(target.path), into, into.length)
+      return llist(passing(target.path), into, into.length)
     },
     getXattr(target, name, into) {
       if ('fd' in target) return fget(target.fd, terminated(name), into, into.length)
@@ -121,16 +127,29 @@ function bind(koffi: Koffi): Libc {
       if ('fd' in target) return fset(target.fd, terminated(name), value, value.length, 0)
       return lset(terminated(target.path), terminated(name), value, value.length, 0)
     },
+    statx(target, into) {
+      if ('fd' in target) return statx(target.fd, NO_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, into)
+      return statx(AT_FDCWD, passing(target.path), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, into)
+    },
     renameNoReplace(from, to) {
       return renameat2(AT_FDCWD, terminated(from), AT_FDCWD, terminated(to), RENAME_NOREPLACE)
     },
   }
 }
 
+const NO_PATH = new Uint8Array(1)
+
 /** A C string of `bytes`. A NUL inside would name another object than the caller checked. */
-function terminated(bytes: Uint8Array): Uint8Array {
+function terminated(bytes: Uint8Array, result = new Uint8Array(bytes.length + 1)): Uint8Array {
   if (bytes.includes(0)) throw new TypeError('NUL in a path or name')
-  const result = new Uint8Array(bytes.length + 1)
   result.set(bytes)
+  result[bytes.length] = 0
   return result
+}
+
+const scratch = Buffer.allocUnsafeSlow(4 * KIB)
+
+/** The same, for calls that are made for every file: valid until the next one. */
+function passing(bytes: Uint8Array): Uint8Array {
+  return bytes.length < scratch.length ? terminated(bytes, scratch) : terminated(bytes)
 }

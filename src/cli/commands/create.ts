@@ -4,7 +4,7 @@ import { EXIT, WarpError } from '../../base/errors.ts'
 import { MAX_AVERAGE_BYTES, MIN_AVERAGE_BYTES } from '../../base/limits.ts'
 import { pathBytes } from '../arguments.ts'
 import { newPassphrase, readBaseKeys, readIdentities, wipeIdentity, wipeKeys } from '../keys.ts'
-import { MEMORY, OUTPUT_ARCHIVE, THREADS } from '../options.ts'
+import { INDEX_TEMP_DIR, MEMORY, OUTPUT_ARCHIVE, THREADS } from '../options.ts'
 import { readNamedFile, toHex, type Table } from '../output.ts'
 import { startProgress } from '../progress.ts'
 import { countOf, formatBytes, formatDuration, formatRate, parseCount, parseSize } from '../sizes.ts'
@@ -117,7 +117,7 @@ export const spec: CommandSpec = {
         },
       ],
     },
-    { title: 'Resources', options: [THREADS, MEMORY] },
+    { title: 'Resources', options: [THREADS, MEMORY, INDEX_TEMP_DIR] },
   ],
   examples: [
     { text: 'Archive two directories', command: 'warp create -o backup.warp Documents Photos' },
@@ -158,6 +158,7 @@ export async function run(context: Context): Promise<number> {
     chunkSize: parseChunkSize(args.text('chunk-size')),
     threads: parseThreads(args.text('threads')),
     memory: parseMemory(args.text('memory')),
+    tempDir: args.text('temp-dir'),
   }
   const inputs = await readInputs(context)
   const { create, parseRecipient } = await import('../../index.ts')

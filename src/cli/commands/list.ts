@@ -1,6 +1,6 @@
 /** `warp list` */
 import { EXIT, WarpError } from '../../base/errors.ts'
-import { KEYS, PASSPHRASE_VARIABLE, READING_EXITS, TEMP_DIR } from '../options.ts'
+import { KEYS, PASSPHRASE_VARIABLE, READING_EXITS } from '../options.ts'
 import { jsonName } from '../output.ts'
 import { selectedPaths } from '../selection.ts'
 import { formatMode, formatTime } from '../sizes.ts'
@@ -38,10 +38,6 @@ export const spec: CommandSpec = {
       ],
     },
     KEYS,
-    {
-      title: 'Resources',
-      options: [{ ...TEMP_DIR, help: 'taken for the sake of uniformity: listing keeps no data' }],
-    },
   ],
   examples: [
     { text: 'What is in a directory', command: 'warp list --long backup.warp Documents' },

@@ -1,7 +1,7 @@
 /** `warp recover` */
 import { EXIT, WarpError } from '../../base/errors.ts'
 import { readPassphraseFile, withKeys } from '../keys.ts'
-import { BASE, KEYS, MEMORY, OUTPUT_ARCHIVE, PASSPHRASE_VARIABLE, CONTENT_EXITS, THREADS } from '../options.ts'
+import { BASE, INDEX_TEMP_DIR, KEYS, MEMORY, OUTPUT_ARCHIVE, PASSPHRASE_VARIABLE, CONTENT_EXITS, THREADS } from '../options.ts'
 import { startProgress } from '../progress.ts'
 import { countOf, formatBytes } from '../sizes.ts'
 import { describeCreated, parseMemory, parseThreads, tabulate } from './create.ts'
@@ -37,7 +37,7 @@ export const spec: CommandSpec = {
     },
     KEYS,
     BASE,
-    { title: 'Resources', options: [THREADS, MEMORY] },
+    { title: 'Resources', options: [THREADS, MEMORY, INDEX_TEMP_DIR] },
   ],
   examples: [{ text: 'What a failing disk left', command: 'warp recover backup.warp -o rescued.warp' }],
   exits: ['incomplete', ...CONTENT_EXITS],
@@ -89,6 +89,7 @@ async function recoverTo(path: string, context: Context, keys: Keys, newKeys: Ne
       archive, output: path, ...keys, ...newKeys, ...watch,
       threads: parseThreads(args.text('threads')),
       memory: parseMemory(args.text('memory')),
+      tempDir: args.text('temp-dir'),
     })
     stop()
     for (const { path, reason } of lost) output.problem({ kind: 'damaged', path, message: `lost: ${reason}` })

@@ -60,16 +60,17 @@ export async function run(context: Context): Promise<number> {
       const result = await verify(source, { ...options, ...watch, ...keys })
       const { damage, root, archiveId, baseId, signer, ...facts } = result
       stop()
-      for (const { error, paths } of damage) {
+      for (const { error, paths, more } of damage) {
         output.error(error)
         for (const path of paths) output.problem({ kind: 'damaged', path, message: 'damaged' })
+        if (more > 0) output.problem({ kind: 'damaged', message: `and ${countOf(more, 'more file')} in the same place` })
       }
       const signedBy = signer === null ? null : formatSigner(signer)
       const state = damage.length > 0 ? 'damaged' : options.quick ? 'good, content not read' : 'good'
       await output.result({
         archive, good: damage.length === 0, quick: options.quick, root: toHex(root),
         archiveId: toHex(archiveId), baseId: baseId && toHex(baseId), signer: signedBy, ...facts,
-        damage: damage.map(({ error, paths }) => ({ ...error.toData(), paths })),
+        damage: damage.map(({ error, paths, more }) => ({ ...error.toData(), paths, more })),
       }, [
         ['archive', `${archive === '-' ? 'standard input' : archive}: ${state}`],
         ['holds', `${countOf(facts.entries, 'entry', 'entries')}, ${formatBytes(facts.logicalBytes)}`],

@@ -46,6 +46,19 @@ t.test('damaged content', async t => {
   t.match(await warp(['verify', '--quick', 'bad.warp'], { cwd }), { status: 0, stdout: /content not read/ })
 })
 
+t.test('damaged content of very many files', async t => {
+  const many = Object.fromEntries(Array.from({ length: 110 }, (_, i) => [`f${i}`, 'the same']))
+  const cwd = t.testdir({ m: many })
+  await warp(['create', '-q', '-o', 'm.warp', '--compress', 'none', 'm'], { cwd })
+  const bytes = readFileSync(resolve(cwd, 'm.warp'))
+  bytes[bytes.indexOf('the same')] ^= 1
+  writeFileSync(resolve(cwd, 'm.warp'), bytes)
+  const { status, stderr } = await warp(['verify', 'm.warp'], { cwd })
+  t.equal(status, 13)
+  t.match(stderr, /^warp: m\/f0: damaged$/m)
+  t.match(stderr, /and 10 more files/)
+})
+
 t.test('damaged structure', async t => {
   damage('bad.warp', 20) // the average of the header
   t.match(await warp(['verify', 'bad.warp'], { cwd }), { status: 10 })
