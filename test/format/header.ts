@@ -103,9 +103,11 @@ t.test('fields that are wrong under a right checksum', async t => {
   t.throws(() => read([8, 2]), { code: 'ERR_WARP_VERSION' })
   t.throws(() => read([8, 0]), { code: 'ERR_WARP_VERSION' })
   t.throws(() => read([8, 2], [12, 2]), { code: 'ERR_WARP_VERSION' }, 'version comes before features')
-  t.throws(() => read([12, 2]), { code: 'ERR_WARP_FEATURE' })
+  t.throws(() => read([12, 8]), { code: 'ERR_WARP_FEATURE' })
+  t.throws(() => read([12, 2]), MALFORMED, 'the key of a base, not encrypted')
+  t.throws(() => readHeader(forge(write(sealed), [[12, 5]]), blake3), MALFORMED, 'thin and encrypted, with a key of its own')
   t.throws(() => read([15, 0x80]), { code: 'ERR_WARP_FEATURE' }, 'highest bit')
-  t.throws(() => read([12, 2], [104, 1]), { code: 'ERR_WARP_FEATURE' }, 'features come before the rest')
+  t.throws(() => read([12, 8], [104, 1]), { code: 'ERR_WARP_FEATURE' }, 'features come before the rest')
   t.throws(() => read([12, 1]), MALFORMED, 'encrypted without a slot')
   t.throws(() => read([40, 1]), MALFORMED, 'salt')
   t.throws(() => read([72, 1]), MALFORMED, 'commitment')
@@ -140,4 +142,15 @@ t.test('a writer refuses what no reader accepts', async t => {
   for (const change of cases) t.throws(() => write({ ...plain, ...change }), RangeError)
   t.throws(() => writeHeader(plain, blake3, macOf), RangeError)
   t.throws(() => write({ ...sealed, slots: new Array(65).fill(slot) }), LIMIT)
+})
+
+t.test('what is taken over from a base', async t => {
+  const inheritance = filled(96, 3)
+  const open = Uint8Array.from([...filled(80, 3), ...filled(16, 0)])
+  for (const header of [{ ...sealed, inheritance }, { ...sealed, inheritance, thin: true }, { ...plain, inheritance: open, thin: true }]) {
+    const { header: read } = readHeader(write(header), blake3)
+    t.strictSame([read.thin, read.inheritance], [header.thin, header.inheritance])
+  }
+  t.throws(() => write({ ...plain, thin: true }), RangeError)
+  t.throws(() => write({ ...sealed, inheritance: filled(95, 3) }), RangeError)
 })

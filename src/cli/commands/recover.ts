@@ -7,7 +7,7 @@ import { countOf, formatBytes } from '../sizes.ts'
 import { describeCreated, parseMemory, parseThreads, tabulate } from './create.ts'
 import type { Context } from '../context.ts'
 import type { CommandSpec } from '../spec.ts'
-import type { Keys } from '../../index.ts'
+import type { BaseOptions, Keys } from '../../index.ts'
 
 export const spec: CommandSpec = {
   name: 'recover',
@@ -56,17 +56,18 @@ export async function run(context: Context): Promise<number> {
   const hasNewKeys = newPassphrase !== undefined || newRecipients.length > 0
   try {
     return await withKeys(context, async keys => {
+      const { base, baseKeys } = keys
       if (hasNewKeys) return await recoverTo(path, context, keys, { newPassphrase, newRecipients })
       try {
         // What was not encrypted stays so, even if a passphrase is at hand.
-        return await recoverTo(path, context, {}, {})
+        return await recoverTo(path, context, { base }, {})
       } catch (error) {
         if (!(error instanceof WarpError) || error.code !== 'ERR_WARP_KEY_NEEDED') throw error
         const { identities } = keys
         const hasIdentity = identities !== undefined && identities.length > 0
         const passphrase = keys.passphrase ?? (hasIdentity ? null : await keys.askPassphrase?.()) ?? undefined
         if (passphrase === undefined && !hasIdentity) throw error
-        return await recoverTo(path, context, { passphrase, identities }, { newPassphrase: passphrase })
+        return await recoverTo(path, context, { passphrase, identities, base, baseKeys }, { newPassphrase: passphrase })
       }
     })
   } finally {
@@ -79,7 +80,7 @@ interface NewKeys {
   newRecipients?: Uint8Array[]
 }
 
-async function recoverTo(path: string, context: Context, keys: Keys, newKeys: NewKeys): Promise<number> {
+async function recoverTo(path: string, context: Context, keys: Keys & BaseOptions, newKeys: NewKeys): Promise<number> {
   const { args, output } = context
   const [archive] = args.operands
   const { recover } = await import('../../index.ts')
