@@ -8,11 +8,11 @@ import {ReaderError} from './errors.mjs'
 import {extractArchive} from './extract.mjs'
 import {openArchive} from './reader.mjs'
 
-const EXIT_STATUS = {malformed: 10, unsupported: 11, key: 12, damaged: 13}
+const EXIT_STATUS = {malformed: 10, unsupported: 11, key: 12, damaged: 13, base: 16}
 const TYPES = {
   1: 'file', 2: 'directory', 3: 'symlink', 4: 'hard-link', 5: 'fifo', 6: 'character-device', 7: 'block-device'
 }
-const USAGE = 'list|verify|extract ARCHIVE [-C DIR] [--passphrase-file FILE] [--identity FILE] [--json]'
+const USAGE = 'list|verify|extract ARCHIVE [-C DIR] [--passphrase-file FILE] [--identity FILE] [--base FILE] [--json]'
 
 const base64 = bytes => Buffer.from(bytes).toString('base64')
 
@@ -63,6 +63,7 @@ function run() {
       directory: {type: 'string', short: 'C', default: '.'},
       'passphrase-file': {type: 'string'},
       identity: {type: 'string'},
+      base: {type: 'string'},
       json: {type: 'boolean', default: false}
     }
   })
@@ -71,6 +72,7 @@ function run() {
   const passphraseFile = values['passphrase-file']
   const archive = openArchive(path, {
     passphrase: passphraseFile && passphraseOfFile(readFileSync(passphraseFile)),
+    base: values.base,
     identity: values.identity && parseIdentity(readFileSync(values.identity, 'utf8'))
   })
   try {

@@ -55,7 +55,7 @@ function openSlots(header, passphrase, seed) {
  * Opens an encrypted archive (§6.2, §6.3).
  * @param passphrase bytes, or undefined
  * @param seed 32 bytes of an identity, or undefined
- * @returns {chunkId, sealing}: the two keys that reading takes
+ * @returns {chunkId, sealing, inheritance}: the keys that reading takes; inheritance is opened, if there is any
  */
 export function openKeys(header, passphrase, seed) {
   const key = openSlots(header, passphrase, seed)
@@ -64,10 +64,15 @@ export function openKeys(header, passphrase, seed) {
   }
   const mac = keyedHash(derive('warp-archive 1 header mac', key), header.macInput)
   if (!equalBytes(mac, header.mac)) throw damaged('the MAC of the header is wrong')
-  return {
+  const keys = {
     chunkId: derive('warp-archive 1 chunk id', key),
     sealing: derive('warp-archive 1 sealing', key, header.segmentSalt)
   }
+  if (!header.inheritance) return keys
+  const inheritanceKey = derive('warp-archive 1 inheritance', key, header.segmentSalt)
+  const inheritance = openSealed(inheritanceKey, new Uint8Array(12), header.archiveId, header.inheritance)
+  if (!inheritance) throw damaged('the seal of the inheritance is wrong')
+  return {...keys, chunkId: inheritance.subarray(0, 32), inheritance}
 }
 
 /** §10: whether the footer's signature is right. */

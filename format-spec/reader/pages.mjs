@@ -43,14 +43,14 @@ function splitPlain(plain, what, contentContext) {
  * @returns {contentDigest, locationDigest, records, parse()}; parse() reads the records, and is apart so
  *   that the digests can be checked before
  */
-export function splitPage(plain, average) {
+export function splitPage(plain, {average, isThin}) {
   const split = splitPlain(plain, 'page', 'warp-archive 1 page content')
   return {
     contentDigest: split.contentDigest,
     locationDigest: split.locationDigest,
     parse() {
       const records = parseContent(split.content, 4 * average)
-      return {records, frameOffsets: parseLocation(split.location, records)}
+      return {records, frameOffsets: parseLocation(split.location, records, isThin)}
     }
   }
 }
@@ -165,18 +165,25 @@ function parseExtent(cursor, maxChunkBytes) {
 }
 
 /**
- * Reads a page's location (§8.2) and puts `frame` (file offset of the block) and `offset` (in its
+ * Reads a page's location (§8.2) and puts `frame` (file offset of the block), `isInBase` and `offset` (in its
  * plaintext) into each chunk extent, and `hint` into each record of a file.
- * @returns file offsets of the frames that the page refers to
+ * @returns file offsets of the frames that the page refers to, but for those in the base
  */
-function parseLocation(location, records) {
+function parseLocation(location, records, isThin) {
   const cursor = new Cursor(location, 'page location')
   const flags = cursor.u8()
   if (flags > 1) throw cursor.fail('a reserved flag is set')
   const chunks = records.flatMap(record => record.extents ?? []).filter(extent => extent.id)
   const frameCount = cursor.varint(chunks.length)
-  const frames = Array.from({length: frameCount}, () => cursor.varint())
-  if (new Set(frames).size !== frameCount) throw cursor.fail('a frame is listed twice')
+  const frames = Array.from({length: frameCount}, () => {
+    const origin = isThin ? cursor.u8() : 0
+    if (origin > 1) throw cursor.fail('a frame of unknown origin')
+    const offset = cursor.varint()
+    if (origin === 1 && offset === 0) throw cursor.fail('a frame in the header of the base')
+    return {offset, isInBase: origin === 1}
+  })
+  const names = frames.map(({offset, isInBase}) => `${offset} ${isInBase}`)
+  if (new Set(names).size !== frameCount) throw cursor.fail('a frame is listed twice')
   parseReferences(cursor, chunks, frames)
   if (flags === 1) {
     for (const record of records.filter(({type}) => type === FILE)) {
@@ -188,7 +195,7 @@ function parseLocation(location, records) {
     }
   }
   cursor.end()
-  return frames
+  return frames.filter(({isInBase}) => !isInBase).map(({offset}) => offset)
 }
 
 function parseReferences(cursor, chunks, frames) {
@@ -206,7 +213,8 @@ function parseReferences(cursor, chunks, frames) {
       }
     }
     if (!reference) throw cursor.fail('the first reference follows nothing')
-    chunk.frame = frames[reference.index]
+    chunk.frame = frames[reference.index].offset
+    chunk.isInBase = frames[reference.index].isInBase
     chunk.offset = reference.end
     previous = {index: reference.index, end: reference.end + chunk.length}
   }

@@ -6,13 +6,13 @@ import {decode} from './codecs.mjs'
 import {
   blockNonce, derive, hash, keyedHash, openKeys, openSealed, parseIdentity, verifySignature
 } from './crypto.mjs'
-import {damaged, malformed} from './errors.mjs'
+import {baseError, damaged, malformed} from './errors.mjs'
 import {FILE, splitIndexPage, splitPage} from './pages.mjs'
 import {openSource} from './source.mjs'
 import {checkCounts, checkDigests, checkStated} from './stated.mjs'
 import {
   BLOCK_HEADER_BYTES, FOOTER, FOOTER_BLOCK_BYTES, FRAME, INDEX_PAGE, PAGE, TAG_BYTES, parseBlockHeader,
-  parseFooter, readHeader
+  parseFooter, parseInheritance, readHeader
 } from './structures.mjs'
 import {verifyArchive} from './verify.mjs'
 
@@ -27,15 +27,17 @@ const FAN_OUT = 128
  * @param input bytes, or the path of a file
  * @param passphrase bytes or a string
  * @param identity 32 bytes of seed, or a text as an identity file holds
+ * @param base the archive that a thin one refers to, like input; opens with the same keys, when content is read
  * @throws ReaderError
  */
-export function openArchive(input, {passphrase, identity} = {}) {
+export function openArchive(input, {passphrase, identity, base} = {}) {
   const source = openSource(input)
   try {
     const header = readHeader(source)
     const secret = typeof passphrase === 'string' ? Buffer.from(passphrase) : passphrase
     const seed = typeof identity === 'string' ? parseIdentity(identity) : identity
-    return new Archive(source, header, header.isEncrypted ? openKeys(header, secret, seed) : null)
+    const openBase = base === undefined ? null : () => openArchive(base, {passphrase, identity})
+    return new Archive(source, header, header.isEncrypted ? openKeys(header, secret, seed) : null, openBase)
   } catch (error) {
     source.close()
     throw error
@@ -45,12 +47,20 @@ export function openArchive(input, {passphrase, identity} = {}) {
 class Archive {
   #source
   #keys
+  #openBase
+  #baseReference = null
+  #base = null
   #frames = new Map()
   #frameBytes = 0
 
-  constructor(source, header, keys) {
+  constructor(source, header, keys, openBase) {
     this.#source = source
     this.#keys = keys
+    this.#openBase = openBase
+    if (header.inheritance) {
+      const plain = keys ? keys.inheritance : header.inheritance.subarray(0, 80)
+      this.#baseReference = parseInheritance(plain, header).base
+    }
     this.header = header
     this.length = source.length
     this.footer = this.#readFooter()
@@ -75,6 +85,7 @@ class Archive {
 
   /** Everything that §11 asks of a verification in full; throws ReaderError. */
   verify() {
+    if (this.#baseReference) this.#demandBase()
     verifyArchive(this)
   }
 
@@ -88,6 +99,7 @@ class Archive {
   }
 
   close() {
+    this.#base?.close()
     this.#source.close()
   }
 
@@ -118,13 +130,33 @@ class Archive {
   }
 
   /** @param extent {frame, offset, length, id} @returns the chunk, compared with its id (§4.5) */
-  readChunk({frame, offset, length, id}) {
+  readChunk({frame, isInBase, offset, length, id}) {
+    if (isInBase) return this.#demandBase().readChunk({frame, offset, length, id})
     const plain = this.#readFrame(frame)
     if (length > plain.length - offset) throw malformed('a chunk lies beyond its frame')
     const chunk = plain.subarray(offset, offset + length)
     const actual = this.#keys ? keyedHash(this.#keys.chunkId, chunk) : hash(chunk)
     if (!equalBytes(actual, id)) throw damaged('a chunk does not match its id')
     return chunk
+  }
+
+  /** The base, which must be the one that the header names (§6.5). */
+  #demandBase() {
+    if (this.#base) return this.#base
+    const wanted = this.#baseReference
+    if (!this.#openBase) throw baseError(`the archive is thin: wanted is ${Buffer.from(wanted.archiveId).toString('hex')}`)
+    const base = this.#openBase()
+    const isWanted = equalBytes(base.header.archiveId, wanted.archiveId) && equalBytes(base.rootBytes, wanted.root) &&
+      !base.header.isThin && base.header.average === this.header.average && base.hasChunkIdKey(this.#keys?.chunkId)
+    if (!isWanted) {
+      base.close()
+      throw baseError('this is not the base')
+    }
+    return this.#base = base
+  }
+
+  hasChunkIdKey(key) {
+    return this.#keys && key ? equalBytes(this.#keys.chunkId, key) : !this.#keys && !key
   }
 
   /** A frame's plaintext; the ones used last are kept. */
@@ -162,7 +194,7 @@ class Archive {
   * #descend(node, before, isLast) {
     if (node.offset >= before) throw malformed('a node does not come before its parent')
     const plain = this.readPlainAt(node.offset, node.level === 0 ? PAGE : INDEX_PAGE)
-    const split = node.level === 0 ? splitPage(plain, this.header.average) : splitIndexPage(plain)
+    const split = node.level === 0 ? splitPage(plain, this.header) : splitIndexPage(plain)
     checkDigests(node, split)
     const parsed = split.parse()
     if (node.level === 0) {

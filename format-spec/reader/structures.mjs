@@ -35,8 +35,8 @@ const CODECS = {[FRAME]: [0, 1, 2], [PAGE]: [0, 2], [INDEX_PAGE]: [0, 2], [FOOTE
 
 /**
  * Reads header and slots, in the order of checks of §5.1.
- * @returns {length, version, slots, isEncrypted, isPartial, average, archiveId, segmentSalt, commitment,
- *   mac, macInput}; length covers the slots
+ * @returns {length, version, slots, isEncrypted, isPartial, isThin, average, archiveId, segmentSalt,
+ *   commitment, inheritance (bytes or null), mac, macInput}; length covers the slots
  */
 export function readHeader(source) {
   if (source.length < HEADER_BYTES) throw malformed('too short for an archive')
@@ -54,22 +54,30 @@ export function readHeader(source) {
   }
   if (version !== 1) throw unsupported(`format version ${version}`)
   const incompat = cursor.u32()
-  if (incompat > 1) throw unsupported(`feature bits ${incompat}`)
-  const isEncrypted = incompat === 1
+  if (incompat > 7) throw unsupported(`feature bits ${incompat}`)
+  const isEncrypted = (incompat & 1) !== 0
+  const hasBaseKey = (incompat & 2) !== 0
+  const isThin = (incompat & 4) !== 0
   const isPartial = (cursor.u32() & 1) === 1
   const average = cursor.u32()
   if (average < 4096 || average > 4 * MIB || Math.log2(average) % 1 !== 0) throw cursor.fail('wrong average')
   const archiveId = cursor.take(16)
   const segmentSalt = cursor.take(32)
   const commitment = cursor.take(32)
-  cursor.reserved(104)
+  const inheritance = cursor.take(96)
+  cursor.reserved(8)
   const mac = cursor.take(32)
   if (!isEncrypted && !(isZero(segmentSalt) && isZero(commitment) && isZero(mac))) {
     throw cursor.fail('key material in an archive that is not encrypted')
   }
+  if (hasBaseKey ? !isEncrypted : isEncrypted && isThin) throw cursor.fail('feature bits do not fit each other')
+  const hasBase = hasBaseKey || isThin
+  if (!hasBase && !isZero(inheritance)) throw cursor.fail('an inheritance without a base')
+  if (!isEncrypted && !isZero(inheritance.subarray(80))) throw cursor.fail('a seal in an archive that is not encrypted')
   if (isEncrypted !== slotCount > 0) throw cursor.fail('key slots do not fit the encryption bit')
   return {
-    length, version, isEncrypted, isPartial, average, archiveId, segmentSalt, commitment, mac,
+    length, version, isEncrypted, isPartial, isThin, average, archiveId, segmentSalt, commitment, mac,
+    inheritance: hasBase ? inheritance : null,
     slots: readSlots(slotBytes), macInput: Buffer.concat([fixed.subarray(0, 208), slotBytes])
   }
 }
@@ -101,6 +109,21 @@ function readSlot(cursor) {
   if (type !== 2) throw cursor.fail(`slot type ${type}`)
   cursor.reserved(12)
   return {type, share: cursor.take(32), wrapped: cursor.take(48)}
+}
+
+/**
+ * Reads what an archive takes over from its base (§6.5), opened.
+ * @returns {chunkIdKey, base: {archiveId, root} | null}
+ */
+export function parseInheritance(plain, {archiveId, isEncrypted, isThin}) {
+  const cursor = new Cursor(plain, 'inheritance')
+  const chunkIdKey = cursor.take(32)
+  const base = {archiveId: cursor.take(16), root: cursor.take(32)}
+  cursor.end()
+  if (!isEncrypted && !isZero(chunkIdKey)) throw cursor.fail('a key in an archive that is not encrypted')
+  if (!isThin && !(isZero(base.archiveId) && isZero(base.root))) throw cursor.fail('a base of an archive that is not thin')
+  if (isThin && equalBytes(base.archiveId, archiveId)) throw cursor.fail('the archive is its own base')
+  return {chunkIdKey, base: isThin ? base : null}
 }
 
 /**

@@ -30,6 +30,7 @@ class Walk {
   #tree = new Tree()
   /** By file offset: {plainLength, isReferenced, checked}; checked holds the chunks found right. */
   #frames = new Map()
+  #baseFrames = new Map()
   #frameBytes = 0
   #frameBytesSincePage = 0
 
@@ -58,7 +59,7 @@ class Walk {
 
   #page(block) {
     this.#frameBytesSincePage = 0
-    const {parse, ...digests} = splitPage(this.#archive.readPlain(block), this.#archive.header.average)
+    const {parse, ...digests} = splitPage(this.#archive.readPlain(block), this.#archive.header)
     const {records, frameOffsets} = parse()
     for (const offset of frameOffsets) {
       const frame = this.#frames.get(offset)
@@ -73,11 +74,18 @@ class Walk {
   }
 
   #chunk(extent) {
-    const {checked} = this.#frames.get(extent.frame)
+    const {checked} = extent.isInBase ? this.#baseFrame(extent.frame) : this.#frames.get(extent.frame)
     const known = checked.get(extent.offset)
     if (known?.length === extent.length && equalBytes(known.id, extent.id)) return
     this.#archive.readChunk(extent)
     checked.set(extent.offset, {length: extent.length, id: Buffer.from(extent.id)})
+  }
+
+  /** A frame of the base; what of it was checked. */
+  #baseFrame(offset) {
+    const frame = this.#baseFrames.get(offset) ?? {checked: new Map()}
+    this.#baseFrames.set(offset, frame)
+    return frame
   }
 
   #indexPage(block) {

@@ -8,7 +8,7 @@ import {bech32} from '@scure/base'
 import {defects} from '../../test/interop/tiny-defects.mjs'
 import {bytesOf} from '../../test/interop/tiny-encoding.mjs'
 import {
-  average, large, locked, minHole, noise, partExtents, partsOf, seed, twoPages
+  average, goodBases, large, locked, minHole, noise, partExtents, partsOf, seed, twoPages
 } from '../../test/interop/tiny-hostile.mjs'
 import {inOrder, recipientOf, signerOf, writeArchive} from '../../test/interop/tiny-writer.mjs'
 
@@ -107,7 +107,9 @@ export const good = [
     {path: 'late', type: 2, mtime: [2 ** 52 - 1, 999_999_999], mode: 0o7777, uid: 2 ** 32 - 1, gid: 2 ** 32 - 1},
     {path: 'owners', type: 2, user: 'u'.repeat(255), group: 'g'.repeat(255)}
   ], {metaCodec: 2}],
-  ['large-average', 'Chunks of the largest average.', '4.1', files, {average: 2 ** 22}]
+  ['files', 'Two files.', '5', files],
+  ['large-average', 'Chunks of the largest average.', '4.1', files, {average: 2 ** 22}],
+  ...goodBases
 ]
 
 /** Bytes as JSON: text where they are UTF-8, else {hex}. */
@@ -143,8 +145,8 @@ function contentOf(content) {
   return {size, blake3: digestOf(Buffer.concat(pieces.map(({data, hole}) => data ?? Buffer.alloc(hole))))}
 }
 
-function keysOf({passphrase, identity} = {}) {
-  return {...passphrase && {passphrase}, ...identity && {identity: identityOf(identity)}}
+function keysOf({passphrase, identity, base} = {}) {
+  return {...passphrase && {passphrase}, ...identity && {identity: identityOf(identity)}, ...base && {base}}
 }
 
 const slug = name => name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-|-$/g, '')

@@ -1,12 +1,12 @@
 /** Entries from the records of pages: parts are put together, numbers given. */
-import type { Extent, Record } from '../format/entry.ts'
+import type { Extent, Hint, Record } from '../format/entry.ts'
 import type { Page } from '../format/page.ts'
 import type { Entry } from './types.ts'
 
 /** Where the chunks of a run of extents lie. */
 export interface PlacedExtents {
   extents: Extent[]
-  /** For each chunk among them: file offset of its frame's block, and offset in the frame's plaintext. */
+  /** For each chunk among them: file offset of its frame's block, negative in the base, and offset in the frame's plaintext. */
   frames: number[]
   offsets: number[]
 }
@@ -19,6 +19,8 @@ export interface Assembled extends PlacedExtents {
   fileOffset: number
   /** Set when the entry is complete. */
   entry: Entry | null
+  /** Of a regular file that is complete, if the archive has change hints. */
+  hint: Hint | null
 }
 
 export class EntryAssembler {
@@ -33,6 +35,7 @@ export class EntryAssembler {
   *page(page: Page, firstEntry: number, firstOffset: number): Generator<Assembled> {
     let number = firstEntry
     let ref = 0
+    let file = 0
     this.#size = firstOffset
     for (const record of page.records) {
       const extents = 'extents' in record ? record.extents : []
@@ -46,7 +49,8 @@ export class EntryAssembler {
         offsets.push(page.refOffsets[ref++]!)
       }
       const entry = record.type === 'part' ? null : entryOf(record, number++, this.#size)
-      yield { path: record.path, fileOffset, extents, frames, offsets, entry }
+      const hint = record.type === 'file' ? (page.hints?.[file++] ?? null) : null
+      yield { path: record.path, fileOffset, extents, frames, offsets, entry, hint }
       if (entry) this.#size = 0
     }
   }

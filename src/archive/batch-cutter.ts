@@ -129,9 +129,16 @@ export class BatchCutter {
 
   cut(batch: Batch, resident: Resident | null): CutBatch {
     const cut = new CutBatch()
+    let unpacked = 0
     for (const item of batch.items) {
       let failure: string | null = null
-      if (item.segment >= 0) {
+      if (item.kept) {
+        for (const frame of item.kept.frames ?? []) {
+          if (frame !== null) continue
+          const { slabOffset, length } = batch.base!.unpack[unpacked++]!
+          cut.addChunk(slabOffset, length)
+        }
+      } else if (item.segment >= 0) {
         const segment = batch.segments[item.segment]!
         const loaded = resident!.segments[item.segment]!
         failure = item.file ? this.#cutSegment(cut, this.#progressOf(item), item, segment, loaded) : loaded.failure

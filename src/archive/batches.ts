@@ -6,8 +6,9 @@ import { WarpError } from '../base/errors.ts'
 import { BATCH_BYTES, HOLE_ALIGN_BYTES, MIB } from '../base/limits.ts'
 import { lookaheadBytes } from '../codec/chunker.ts'
 import { WARMUP_BYTES, type Segment } from '../engine/engine.ts'
-import type { Metadata, SimpleRecord } from '../format/entry.ts'
+import type { Extent, Hint, Metadata, SimpleRecord } from '../format/entry.ts'
 import { displayPath } from '../format/path.ts'
+import type { BaseFrame } from './base-frames.ts'
 import { InodeIndex, type InodeIndexOptions } from './inode-index.ts'
 import { toBytes } from './inputs.ts'
 import { LargeFile, StreamFile, type Piece } from './open-file.ts'
@@ -21,6 +22,42 @@ export type Provided =
   | { kind: 'record'; path: string; inode: string | null; record: SimpleRecord }
   /** Another name of the entry with the same `inode`. */
   | { kind: 'link'; path: string; inode: string }
+  | KeptFile
+  | OldChunks
+
+/** A regular file, or a piece of one, that is as it is in the base: it is not read. */
+export interface KeptFile extends Kept {
+  kind: 'kept'
+  path: string
+  inode: string | null
+  isFirst: boolean
+  isLast: boolean
+}
+
+/** Extents whose chunks lie in the base. */
+export interface Kept {
+  extents: Extent[]
+  /** For each chunk: file offset of its frame's block in the base, and offset in the frame's plaintext. */
+  places: number[]
+  offsets: number[]
+  /**
+   * For each chunk: the frame, if it goes on being used; null: the chunk is unpacked and stored anew. In a thin
+   * archive null: all stay where they are.
+   */
+  frames: (BaseFrame | null)[] | null
+  metadata: Metadata
+  hint: Hint | null
+  /** Bytes that chunks and holes stand for. */
+  bytes: number
+}
+
+/** Chunks of what is gone from the tree or has changed since: what comes next may hold them again. */
+export interface OldChunks {
+  kind: 'old'
+  path: string
+  inode: null
+  chunks: { ids: Uint8Array[]; places: number[]; offsets: number[]; lengths: number[] }
+}
 
 export type SourceEntry = Found | Provided
 
@@ -39,6 +76,8 @@ export interface Item {
   failure: string | null
   /** Index into the batch's segments; -1 for none. */
   segment: number
+  /** What is taken over from the base instead of being read. */
+  kept?: Kept
   /** A run of zeros that was not read, [start, end) in the file. */
   zeros: [start: number, end: number] | null
   /** The open file that the segment belongs to; null for one that is read whole. */
@@ -52,6 +91,24 @@ export interface Batch {
   slab: SharedArrayBuffer | null
   items: Item[]
   segments: Segment[]
+  /** What there is to do with the base. */
+  base?: BaseWork
+}
+
+export interface BaseWork {
+  /** Chunks that are to be put into the slab, in the order of their items. */
+  unpack: Unpack[]
+  /** Chunks that may come again. */
+  old: OldChunks[]
+}
+
+/** A chunk of the base, and where in the slab it goes. */
+export interface Unpack {
+  place: number
+  offset: number
+  length: number
+  id: Uint8Array
+  slabOffset: number
 }
 
 export interface BatcherOptions {
@@ -69,6 +126,8 @@ const WHOLE_FILE_BYTES = 8 * MIB
 const LEAST_SEGMENT_BYTES = 1 * MIB
 /** Entries of a batch: some 1 KiB of heap each, so they count beside the bytes of small files. */
 const MAX_ITEMS = 8_192
+/** Chunks that a batch tells of and does not hold. */
+const MAX_OLD_CHUNKS = 65_536
 /** Of an object: there is no telling which of its names is the last. */
 const UNCOUNTED = 0
 /** Large files that a batch opens: of sparse ones, many can end in it. */
@@ -86,6 +145,9 @@ export class Batcher {
   /** How many names are yet to be met of each object that has several. */
   readonly #names: InodeIndex
   #batch: Batch = { slab: null, items: [], segments: [] }
+  #oldChunks = 0
+  /** Path of a file whose pieces are passed over, since it is another name of what is stored. */
+  #passed: string | null = null
   readonly #open = new Set<LargeFile | StreamFile>()
   #heldLimit = LEAST_HELD
   #opened = 0
@@ -105,9 +167,13 @@ export class Batcher {
       if (preparing) await preparing
       for (const entry of entries) {
         if (this.#batch.items.length >= MAX_ITEMS) yield await this.#take()
-        if (entry.inode !== null) {
+        if (entry.kind === 'kept' && !entry.isFirst) {
+          // The rest of a file that goes as its first piece went.
+          if (entry.path === this.#passed) continue
+        } else if (entry.inode !== null) {
           const left = this.#names.get(entry.inode)
           if (entry.kind === 'link' || left !== undefined) {
+            this.#passed = entry.path
             const isLastName = left === 1
             Object.assign(this.#push(entry), { isLink: true, isLastName })
             if (isLastName) this.#names.delete(entry.inode)
@@ -124,10 +190,17 @@ export class Batcher {
         } else if (entry.kind === 'file') yield* this.#largeFile(entry)
         else if (entry.kind === 'content') yield* this.#stream(entry)
         else if (entry.kind === 'record') this.#push(entry).record = entry.record
-        else if (entry.kind !== 'link' && entry.kind !== 'stream') this.#simple(entry)
+        else if (entry.kind === 'kept') {
+          if (this.#bytes + entry.bytes > BATCH_BYTES) yield await this.#take()
+          this.#keep(entry)
+        } else if (entry.kind === 'old') {
+          this.#baseWork.old.push(entry)
+          this.#oldChunks += entry.chunks.ids.length
+          if (this.#oldChunks > MAX_OLD_CHUNKS) yield await this.#take()
+        } else if (entry.kind !== 'stream') this.#simple(entry)
       }
     }
-    if (this.#batch.items.length > 0) yield await this.#take()
+    if (this.#batch.items.length > 0 || this.#batch.base) yield await this.#take()
   }
 
   /** Closes what is still open, after a failure or at the end. */
@@ -157,10 +230,11 @@ export class Batcher {
   async #take(): Promise<Batch> {
     const batch = this.#batch
     this.#batch = { slab: null, items: [], segments: [] }
+    this.#oldChunks = 0
     this.#slabUsed = 0
     this.#bytes = 0
     this.#opened = 0
-    if (batch.segments.length > 0) batch.slab ??= await this.#options.acquire()
+    if (batch.segments.length > 0 || (batch.base && batch.base.unpack.length > 0)) batch.slab ??= await this.#options.acquire()
     return batch
   }
 
@@ -174,6 +248,25 @@ export class Batcher {
     // The ends of many sparse files can lie in one batch, each with its warm-up.
     this.#bytes += warmup + length
     return this.#batch.segments.push({ path, fd, fileOffset, length, lookahead, final, mtimeMs, ctimeMs, slabOffset }) - 1
+  }
+
+  get #baseWork(): BaseWork {
+    return (this.#batch.base ??= { unpack: [], old: [] })
+  }
+
+  #keep(entry: KeptFile): void {
+    Object.assign(this.#push(entry), { kept: entry, isFirst: entry.isFirst, isLast: entry.isLast })
+    // Frames that are copied for it count as what is read does.
+    this.#bytes += entry.bytes
+    if (!entry.frames?.includes(null)) return
+    let chunk = 0
+    for (const extent of entry.extents) {
+      if (extent.kind === 'hole') continue
+      const [place, offset] = [entry.places[chunk]!, entry.offsets[chunk]!]
+      if (entry.frames[chunk++] !== null) continue
+      this.#baseWork.unpack.push({ place, offset, length: extent.length, id: extent.id, slabOffset: this.#slabUsed })
+      this.#slabUsed += extent.length
+    }
   }
 
   #simple(found: Found): void {

@@ -25,7 +25,8 @@ export class CheckedChunks {
    */
   isNew(id: Uint8Array, frame: number, offset: number, length: number): boolean {
     this.#idBytes.set(id)
-    const place = [frame % TWO_32, Math.floor(frame / TWO_32), offset, length]
+    // Two's complement, so that a frame of the base is told from one of the archive itself.
+    const place = [frame >>> 0, Math.floor(frame / TWO_32) >>> 0, offset, length]
     const slot = this.#index.find(this.#id, 0)
     if (slot >= 0) {
       const at = this.#index.frameAt(slot) * PLACE_WORDS

@@ -3,11 +3,12 @@ import fs from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { WarpError, asWarpError } from '../base/errors.ts'
 import { ownTimes, timesBetween } from '../base/stages.ts'
-import { MAX_AVERAGE_BYTES, MIB, MIN_AVERAGE_BYTES } from '../base/limits.ts'
+import { MAX_AVERAGE_BYTES, MIN_AVERAGE_BYTES } from '../base/limits.ts'
 import { CpuEngine } from '../engine/cpu.ts'
 import type { Pool } from '../engine/pool.ts'
 import type { Metadata } from '../format/entry.ts'
 import { displayPath } from '../format/path.ts'
+import { Base } from './base.ts'
 import { Batcher, slabBytesFor, type SourceEntry } from './batches.ts'
 import { Failure } from './failure.ts'
 import { resolveInputs } from './inputs.ts'
@@ -15,10 +16,10 @@ import { MIN_MEMORY_BYTES, planMemory } from './memory.ts'
 import { libc } from './os/libc.ts'
 import { groupName, userName } from './os/owners.ts'
 import { openUnnamed } from './os/unnamed-file.ts'
-import { poolFor } from './pool.ts'
+import { poolFor, SMALL_JOB_BYTES } from './pool.ts'
 import { newArchive, type NewArchive } from './sealing.ts'
 import { openSink, outputError, type Sink } from './sink.ts'
-import { averageFor, Survey } from './survey.ts'
+import { averageFor, SMALL_TOTAL_BYTES, Survey } from './survey.ts'
 import type { CreateOptions, CreateResult, Problem, Watch } from './types.ts'
 import { Walk, type Found } from './walk.ts'
 import { ArchiveWriter } from './writer.ts'
@@ -41,14 +42,21 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
   const roots = resolveInputs(options.inputs, report)
   if (libc() === null) report({ kind: 'note', message: 'without the package koffi, extended attributes and ACLs are not stored' })
   if (options.tempDir !== undefined) checkTempDir(options.tempDir)
-  const sink = openSink(options.output)
+  const base = await Base.open(options)
+  let sink: Sink
+  try {
+    sink = openSink(options.output)
+  } catch (error) {
+    await base?.close()
+    throw error
+  }
   const ending = new AbortController()
   let pool: Pool | null = null
   let isSinkOurs = true
   try {
     const walk = new Walk({ exclude, oneFileSystem, followSymlinks, skip: new Set(sink.identities), report })
     const survey = new Survey(walk, roots, { identify: reproducible, signal: AbortSignal.any([ending.signal, ...(options.signal ? [options.signal] : [])]) })
-    await survey.reach(EARLY_START_BYTES)
+    await survey.reach(SMALL_JOB_BYTES)
     pool = poolFor(survey.isDone && !survey.hasStream ? survey.bytes : Infinity, threads)
     // Reading begins while the walk goes on, in the hope that it does not change the chunk size. A stream
     // cannot be read twice, and a reproducible archive has its id from the walk.
@@ -57,31 +65,34 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
       writeArchive({
         options, average, partial: false, ready,
         archiveId: reproducible ? survey.archiveId : undefined,
-        entries: provide(survey.found(), reproducible),
+        entries: base ? base.merge(provide(survey.found(), reproducible)) : provide(survey.found(), reproducible),
+        base,
         totals: () => (survey.isDone && !survey.hasStream ? survey : null),
         report, sink, pool: pool!, withHints: !reproducible,
       })
-    const hoped = options.chunkSize ?? averageFor(survey.bytes)
+    await survey.reach(SMALL_TOTAL_BYTES, EARLY_START_MS)
+    const hoped = base?.average ?? options.chunkSize ?? averageFor(survey.isDone ? survey.total : Math.max(survey.total, SMALL_TOTAL_BYTES))
     const ready = survey.done.then(() => {
       if (survey.entries === 0 && problems > 0) {
         throw new WarpError('ERR_WARP_INPUT_UNREADABLE', 'none of the inputs could be read', { hint: 'no archive was written' })
       }
-      if (options.chunkSize === undefined && averageFor(survey.bytes) !== hoped) throw new OtherAverage()
+      if (options.chunkSize === undefined && !base && averageFor(survey.total) !== hoped) throw new OtherAverage()
     })
     ready.catch(() => {})
     isSinkOurs = false
     const result = await write(hoped, ready).catch((error: unknown) => {
-      if (error instanceof OtherAverage) return write(averageFor(survey.bytes), Promise.resolve())
+      if (error instanceof OtherAverage) return write(averageFor(survey.total), Promise.resolve())
       throw error
     })
     const stages = { caller: timesBetween(timesBefore, ownTimes()), threads: pool.stageTimes() }
-    return { ...result, problems, durationMs: performance.now() - started, stages }
+    return { ...result, problems, kept: base?.kept ?? { files: 0, bytes: 0 }, durationMs: performance.now() - started, stages }
   } catch (error) {
     if (isSinkOurs) await sink.abandon(false)
     throw interruptedOr(error, options.signal)
   } finally {
     ending.abort()
     await (pool as Pool | null)?.close()
+    await base?.close()
   }
 
   /** Problems would be reported again if the walk is repeated, or the writing begun anew. */
@@ -96,8 +107,8 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
   }
 }
 
-/** Input that is worth starting for before all of it is known. */
-const EARLY_START_BYTES = 8 * MIB
+/** The walk of a tree that takes longer is not waited for before reading begins. */
+const EARLY_START_MS = 100
 
 /** The inputs turned out to want larger chunks; nothing was written yet. */
 class OtherAverage extends Error {}
@@ -116,17 +127,19 @@ export interface WriteJob {
   sink: Sink
   pool: Pool
   withHints: boolean
+  /** What is unchanged since is taken over from it. */
+  base?: Base | null
   /** For tests: memory of the index of chunks, instead of its share. */
   indexBytes?: number
 }
 
 /** Writes `entries`, which are in path order, as an archive to `sink`, and commits or abandons it. */
-export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'problems' | 'durationMs' | 'stages'>> {
-  const { options, average, sink, pool, report, totals } = job
+export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'problems' | 'kept' | 'durationMs' | 'stages'>> {
+  const { options, average, sink, pool, report, totals, base = null } = job
   const { compress = 'auto', level = 3, signal } = options
   let archive: NewArchive
   try {
-    archive = newArchive({ ...options, average, partial: job.partial, archiveId: job.archiveId })
+    archive = newArchive({ ...options, average, partial: job.partial, archiveId: job.archiveId, inheritance: base?.inheritance })
   } catch (error) {
     await sink.abandon(false)
     throw error
@@ -145,6 +158,7 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
       maxBytes: job.indexBytes ?? memory.indexBytes, tempDir: options.tempDir,
       onDegraded: (reason) => report({ kind: 'note', message: `${reason}: the index of chunks does not fit, and some duplicates are stored again` }),
     },
+    takenOver: base?.takenOver(pool, archive.sealing) ?? null, thin: (base?.inheritance?.base ?? null) !== null,
     onProblem: (kind, path, message) => report({ kind, message, path: displayPath(path) }),
     onDone: (entries, bytes, path) => {
       doneEntries += entries
@@ -211,13 +225,19 @@ export function interruptedOr(error: unknown, signal: AbortSignal | undefined): 
   return asWarpError(error)
 }
 
-function checkOptions({ inputs, level = 3, chunkSize, threads = 1, memory, reproducible, passphrase, recipients = [] }: CreateOptions): void {
+function checkOptions(options: CreateOptions): void {
+  const { inputs, level = 3, chunkSize, threads = 1, memory, reproducible, passphrase, recipients = [], base, thin } = options
   if (inputs.length === 0) throw new WarpError('ERR_WARP_USAGE', 'there is nothing to archive', { hint: 'name files or directories' })
   if (!Number.isInteger(level) || level < 1 || level > 19) throw new WarpError('ERR_WARP_USAGE', 'the level is a number from 1 to 19')
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024) throw new WarpError('ERR_WARP_USAGE', 'threads is a number from 1 to 1024')
   if (memory !== undefined && !(memory >= MIN_MEMORY_BYTES)) throw new WarpError('ERR_WARP_USAGE', 'memory is at least 384 MiB')
   if (chunkSize !== undefined && !(chunkSize >= MIN_AVERAGE_BYTES && chunkSize <= MAX_AVERAGE_BYTES && Number.isInteger(Math.log2(chunkSize)))) {
     throw new WarpError('ERR_WARP_USAGE', 'the chunk size is a power of two from 4 KiB to 4 MiB')
+  }
+  if (thin && base === undefined) throw new WarpError('ERR_WARP_USAGE', 'a thin archive needs a base')
+  if (base !== undefined && chunkSize !== undefined) throw new WarpError('ERR_WARP_USAGE', 'the chunk size is that of the base')
+  if (base !== undefined && reproducible) {
+    throw new WarpError('ERR_WARP_USAGE', 'an archive on a base cannot be reproducible', { hint: 'its bytes depend on the base too: leave out one of the two' })
   }
   if (reproducible && (passphrase !== undefined || recipients.length > 0)) {
     throw new WarpError('ERR_WARP_USAGE', 'a reproducible archive cannot be encrypted', { hint: 'encryption draws fresh keys each time: leave out one of the two' })

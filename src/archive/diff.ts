@@ -15,7 +15,7 @@ import { readFully } from './load-task.ts'
 import { metadataOf, simpleRecordOf, xattrsOf } from './records.ts'
 import { statFd } from './os/stat.ts'
 import { Selection } from './select.ts'
-import type { Difference, Entry, Keys, Problem, Watch } from './types.ts'
+import type { BaseOptions, Difference, Entry, Keys, Problem, Watch } from './types.ts'
 import { Walk, type Found } from './walk.ts'
 
 /** One side's entry, with what its content is compared by. */
@@ -43,7 +43,7 @@ interface Tree {
  *   `a` is compared
  * @throws {WarpError} as `open`; ERR_WARP_INPUT_UNREADABLE: something in the directory cannot be read
  */
-export async function* diff(a: string, b: string, options: Keys & Watch = {}): AsyncGenerator<Difference> {
+export async function* diff(a: string, b: string, options: Keys & BaseOptions & Watch = {}): AsyncGenerator<Difference> {
   const left = new ArchiveTree(await open(a, options))
   try {
     const right: Tree = isDirectory(b) ? new DirectoryTree(b, await left.roots(), options) : new ArchiveTree(await open(b, options))

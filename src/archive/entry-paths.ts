@@ -1,6 +1,6 @@
 /** Paths of entries by their numbers, read again from the pages that hold them. */
 import { WarpError } from '../base/errors.ts'
-import { BLOCK_HEADER_BYTES, maxChunkBytes } from '../base/limits.ts'
+import { BLOCK_HEADER_BYTES } from '../base/limits.ts'
 import { blockBytes, openBlock, readBlockHeaderOf } from '../engine/block.ts'
 import { KIND } from '../format/block.ts'
 import { readPage } from '../format/page.ts'
@@ -46,10 +46,10 @@ export class EntryPaths {
     const cached = this.#cache.get(page)
     if (cached) return cached
     const offset = this.#offsets[page]!
-    const { sealing, header: { average } } = this.#unlocked
+    const { sealing, pageOptions } = this.#unlocked
     const header = readBlockHeaderOf(sealing, await this.#source.read(offset, BLOCK_HEADER_BYTES), offset, { kind: KIND.page })
     const plain = openBlock(sealing, header, await this.#source.read(offset, blockBytes(header)), offset)
-    const { records } = readPage(plain, { maxChunk: maxChunkBytes(average) })
+    const { records } = readPage(plain, pageOptions)
     const paths = records.filter(({ type }) => type !== 'part').map(({ path }) => path)
     if (this.#cache.size >= CACHED_PAGES) this.#cache.delete(this.#cache.keys().next().value!)
     this.#cache.set(page, paths)

@@ -7,12 +7,14 @@ import type { Pool } from '../engine/pool.ts'
 import { displayPath } from '../format/path.ts'
 import { EntryAssembler, type Assembled } from './assemble.ts'
 import { interruptedOr } from './create.ts'
+import { FrameSources } from './frame-sources.ts'
 import { EntryPaths } from './entry-paths.ts'
-import { Archive, readEnd } from './open.ts'
+import { Archive } from './open.ts'
 import { applyMetadata, defaultSameOwner } from './os/metadata.ts'
 import { TargetTree } from './os/target-tree.ts'
 import { threadsWithin } from './memory.ts'
 import { poolForSource } from './pool.ts'
+import { readEnd } from './read-end.ts'
 import { Restorer } from './restorer.ts'
 import type { Place } from './target-directories.ts'
 import { writeFully } from './restore-task.ts'
@@ -47,10 +49,13 @@ export async function extract(source: Source, options: ExtractOptions): Promise<
   let restorer: Restorer | null = null
   let tree: TargetTree | null = null
   let pool: Pool | null = null
+  let frames = null as FrameSources | null
   try {
     const unlocked = await unlock(from, options)
     pool = await poolForSource(from, threads)
-    const reading = from instanceof FileSource ? await openForReading(from, unlocked) : { scan: new Scan(from, unlocked) }
+    frames = new FrameSources(from, unlocked, typeof source === 'string' ? source : null, options)
+    await frames.demandAll()
+    const reading = from instanceof FileSource ? await openForReading(from, unlocked, frames) : { scan: new Scan(from, unlocked) }
     tree = openTarget(options.target)
     const paths = new EntryPaths(from, unlocked)
     const root = tree.openDirectory([])
@@ -58,7 +63,7 @@ export async function extract(source: Source, options: ExtractOptions): Promise<
     if (staging) tree.mkdirAt(root, staging, 0o700)
     root.release()
     restorer = new Restorer({
-      tree, staging, overwrite, stripComponents, owner, pool, fd: from.fd, unlocked, report,
+      tree, staging, overwrite, stripComponents, owner, pool, frames, chunkIdKey: unlocked.chunkIdKey, report,
       onBytes: (more, path) => {
         bytes += more
         entries++
@@ -73,7 +78,7 @@ export async function extract(source: Source, options: ExtractOptions): Promise<
       await restorer.take(assembled)
     }
     await restorer.finish()
-    const archive = reading.archive ?? new Archive(from, unlocked, reading.scan.footer!)
+    const archive = reading.archive ?? new Archive(from, unlocked, reading.scan.footer!, frames)
     await restorer.links.adopt((number, place) => restoreContent(archive, number, place, restorer!, owner))
     const rootDigest = archive.root
     await restorer.close()
@@ -95,14 +100,15 @@ export async function extract(source: Source, options: ExtractOptions): Promise<
   } finally {
     tree?.close()
     await pool?.close()
+    await frames?.close()
     from.close()
   }
 }
 
 type Reading = { archive: Archive; scan?: undefined } | { archive?: undefined; scan: Scan }
 
-async function openForReading(source: FileSource, unlocked: Unlocked): Promise<Reading> {
-  return { archive: new Archive(source, unlocked, await readEnd(source, unlocked)) }
+async function openForReading(source: FileSource, unlocked: Unlocked, frames: FrameSources): Promise<Reading> {
+  return { archive: new Archive(source, unlocked, await readEnd(source, unlocked), frames) }
 }
 
 async function* assembledOf({ archive, scan }: Reading, selection: Selection, paths: EntryPaths): AsyncGenerator<Assembled> {

@@ -6,7 +6,7 @@ import { ID_BYTES } from '../base/limits.ts'
 
 /** What is wanted of one frame; `T` says what for. */
 export interface FrameJob<T> {
-  /** File offset of the frame's block. */
+  /** File offset of the frame's block, negative in the base. */
   offset: number
   /** [offset, length] pairs in the frame's plaintext. */
   chunks: number[]
@@ -63,7 +63,7 @@ export class FrameJobs<T> {
     if (this.#failure) return this.drain()
     // Frames lie in the order of their first use: the first is the least likely to be wanted again.
     let first = Infinity
-    for (const offset of this.#held.keys()) if (offset < first) first = offset
+    for (const offset of this.#held.keys()) if (Math.abs(offset) < Math.abs(first)) first = offset
     const job = this.#held.get(first)!
     this.#held.delete(first)
     this.#heldWants -= job.wants.length

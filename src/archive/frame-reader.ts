@@ -3,10 +3,17 @@ import { WarpError } from '../base/errors.ts'
 import { BLOCK_HEADER_BYTES, ID_BYTES } from '../base/limits.ts'
 import { hashChunks } from '../codec/blake3.ts'
 import { blockBytes, openBlock, readBlockHeaderOf, type Sealing } from '../engine/block.ts'
-import { KIND } from '../format/block.ts'
+import { KIND, type BlockHeader } from '../format/block.ts'
 import { readFully } from './load-task.ts'
 
 let buffer = Buffer.alloc(0)
+
+/** Header of the frame whose block is at `offset`. @throws {WarpError} as `readFrame` */
+export function readFrameHeader(fd: number, offset: number, sealing: Sealing): BlockHeader {
+  const head = Buffer.allocUnsafe(BLOCK_HEADER_BYTES)
+  if (readFully(fd, head, offset) < BLOCK_HEADER_BYTES) throw truncated(offset)
+  return readBlockHeaderOf(sealing, head, offset, { kind: KIND.frame })
+}
 
 /**
  * The plaintext of the frame whose block is at `offset`.
@@ -14,6 +21,12 @@ let buffer = Buffer.alloc(0)
  * @throws {WarpError} ERR_WARP_BLOCK_DAMAGED, ERR_WARP_TRUNCATED, ERR_WARP_MALFORMED, …
  */
 export function readFrame(fd: number, offset: number, sealing: Sealing): Uint8Array {
+  const { header, bytes } = readFrameBlock(fd, offset, sealing)
+  return openBlock(sealing, header, bytes, offset)
+}
+
+/** The whole block of a frame; valid until the next call in this thread. @throws {WarpError} as `readFrame` */
+export function readFrameBlock(fd: number, offset: number, sealing: Sealing): { header: BlockHeader; bytes: Uint8Array } {
   if (buffer.length < BLOCK_HEADER_BYTES) buffer = Buffer.allocUnsafeSlow(1024 * 1024)
   const head = buffer.subarray(0, BLOCK_HEADER_BYTES)
   if (readFully(fd, head, offset) < BLOCK_HEADER_BYTES) throw truncated(offset)
@@ -26,7 +39,7 @@ export function readFrame(fd: number, offset: number, sealing: Sealing): Uint8Ar
   }
   const rest = buffer.subarray(BLOCK_HEADER_BYTES, length)
   if (readFully(fd, rest, offset + BLOCK_HEADER_BYTES) < rest.length) throw truncated(offset)
-  return openBlock(sealing, header, buffer.subarray(0, length), offset)
+  return { header, bytes: buffer.subarray(0, length) }
 }
 
 function truncated(offset: number): WarpError {

@@ -29,19 +29,22 @@ export async function gatherInfo(source: ArchiveSource, unlocked: Unlocked, { si
   let uniqueChunks = 0
   let holeBytes = 0
   let chunkBytes = 0
+  let baseBytes = 0
   let unstable = 0
   const assembler = new EntryAssembler()
   for await (const { page, firstEntry, firstOffset, offset } of scan.pages()) {
     signal?.throwIfAborted()
-    for (const { entry, extents } of assembler.page(page, firstEntry, firstOffset)) {
+    for (const { entry, extents, frames } of assembler.page(page, firstEntry, firstOffset)) {
       if (entry) byType[entry.type]++
       if (entry?.unstable) unstable++
+      let chunk = 0
       for (const extent of extents) {
         if (extent.kind === 'hole') {
           holeBytes += extent.length
           continue
         }
         chunkBytes += extent.length
+        if (frames[chunk++]! < 0) baseBytes += extent.length
         const upTo = 2 ** Math.ceil(Math.log2(extent.length))
         sizes.set(upTo, (sizes.get(upTo) ?? 0) + 1)
         idBytes.set(extent.id)
@@ -62,6 +65,8 @@ export async function gatherInfo(source: ArchiveSource, unlocked: Unlocked, { si
     encrypted: header.encrypted,
     partial: header.partial,
     signer: footer.signer,
+    baseId: unlocked.base?.archiveId ?? null,
+    baseBytes,
     average: header.average,
     slots: header.slots.map((slot) =>
       slot.type === 1 ? { type: 'passphrase', iterations: slot.iterations, memoryKib: slot.memoryKib } : { type: 'recipient' }),
@@ -73,7 +78,7 @@ export async function gatherInfo(source: ArchiveSource, unlocked: Unlocked, { si
     pages: footer.pages,
     archiveBytes: footer.archiveLength,
     byType, unstable, holeBytes, uniqueChunks,
-    dedupSavedBytes: chunkBytes - footer.frameBytes,
+    dedupSavedBytes: chunkBytes - baseBytes - footer.frameBytes,
     codecs: [...codecs].map(([codec, of]) => ({ codec: names.get(codec)!, ...of })).sort((a, b) => b.plainBytes - a.plainBytes),
     chunkSizes: [...sizes].map(([upTo, count]) => ({ upTo, count })).sort((a, b) => a.upTo - b.upTo),
     metadataBytes: scan.metadataBytes,

@@ -1,59 +1,34 @@
 /** An archive file open for random access: everything that is read is verified on the way from the root. */
 import { WarpError } from '../base/errors.ts'
-import { BLOCK_HEADER_BYTES, FOOTER_BLOCK_BYTES } from '../base/limits.ts'
-import { hash, keyedHash } from '../codec/blake3.ts'
-import { openBlock, readBlockHeaderOf } from '../engine/block.ts'
 import type { Extent } from '../format/entry.ts'
-import { KIND } from '../format/block.ts'
-import { readFooter } from '../format/footer.ts'
 import { comparePaths, displayPath } from '../format/path.ts'
 import { EntryAssembler, type Assembled } from './assemble.ts'
-import { checkFooter, type CheckedFooter } from './footer-check.ts'
-import { readFrame } from './frame-reader.ts'
+import type { CheckedFooter } from './footer-check.ts'
+import { ContentReader } from './content.ts'
+import { FrameSources } from './frame-sources.ts'
 import { gatherInfo } from './info.ts'
 import { PageSequence } from './page-sequence.ts'
+import { readEnd } from './read-end.ts'
 import { archivePath, isSameOrBeneath, Selection } from './select.ts'
 import { atOrBeneath, EVERYTHING, TreeReader, type Range } from './tree-reader.ts'
 import { FileSource, type ArchiveSource } from './source.ts'
 import type { ScannedPage } from './scan.ts'
-import type { ArchiveInfo, Entry, Keys, SelectOptions, Watch } from './types.ts'
+import type { ArchiveInfo, BaseOptions, Entry, Keys, SelectOptions, Watch } from './types.ts'
 import { unlock, type Unlocked } from './unlock.ts'
 
 /**
- * Opens an archive file.
+ * Opens an archive file. The base of a thin one is opened when content is first read.
  * @throws {WarpError} class malformed, unsupported, key or damaged
  */
-export async function open(path: string, keys: Keys = {}): Promise<Archive> {
+export async function open(path: string, options: Keys & BaseOptions = {}): Promise<Archive> {
   const source = new FileSource(path)
   try {
-    const unlocked = await unlock(source, keys)
-    return new Archive(source, unlocked, await readEnd(source, unlocked))
+    const unlocked = await unlock(source, options)
+    return new Archive(source, unlocked, await readEnd(source, unlocked), new FrameSources(source, unlocked, path, options))
   } catch (error) {
     source.close()
     throw error
   }
-}
-
-/** Reads the footer of a complete archive file. */
-export async function readEnd(source: FileSource, unlocked: Unlocked): Promise<CheckedFooter> {
-  const offset = source.length - FOOTER_BLOCK_BYTES
-  const cutShort = () =>
-    new WarpError('ERR_WARP_TRUNCATED', 'the archive does not end with its footer: it was cut short, or something follows it', {
-      offset: source.length, hint: 'what it holds so far can be read with: warp recover',
-    })
-  if (offset < unlocked.firstBlock) throw cutShort()
-  const bytes = await source.read(offset, FOOTER_BLOCK_BYTES)
-  let header
-  try {
-    header = readBlockHeaderOf(unlocked.sealing, bytes.subarray(0, BLOCK_HEADER_BYTES), offset, { kind: KIND.footer })
-  } catch (error) {
-    throw error instanceof WarpError && error.class === 'malformed' ? cutShort() : error
-  }
-  const footer = readFooter(openBlock(unlocked.sealing, header, bytes, offset))
-  if (footer.archiveLength !== source.length) {
-    throw new WarpError('ERR_WARP_COUNT_MISMATCH', 'the archive has another length than its footer says', { offset })
-  }
-  return checkFooter(footer, unlocked.header)
 }
 
 /** A piece of a file's content. */
@@ -72,12 +47,15 @@ export class Archive {
   readonly footer: CheckedFooter
   readonly #source: ArchiveSource
   readonly #tree: TreeReader
-  #frame: { offset: number; bytes: Uint8Array } | null = null
+  readonly #frames: FrameSources
+  readonly #content: ContentReader
   /** Entries of the pages that hard links led back to, the most recent last: mostly they are the same few. */
   readonly #runs: Entry[][] = []
 
-  constructor(source: ArchiveSource, unlocked: Unlocked, footer: CheckedFooter) {
+  constructor(source: ArchiveSource, unlocked: Unlocked, footer: CheckedFooter, frames: FrameSources) {
     this.#source = source
+    this.#frames = frames
+    this.#content = new ContentReader(frames, unlocked.chunkIdKey)
     this.unlocked = unlocked
     this.footer = footer
     this.#tree = new TreeReader(source, unlocked, footer)
@@ -101,6 +79,11 @@ export class Archive {
     return this.unlocked.header.partial
   }
 
+  /** Id of the archive that a thin one refers to; null if this one is complete by itself. */
+  get baseId(): Uint8Array | null {
+    return this.unlocked.base?.archiveId ?? null
+  }
+
   /** Number of entries. */
   get size(): number {
     return this.footer.entries
@@ -117,6 +100,7 @@ export class Archive {
   }
 
   async close(): Promise<void> {
+    await this.#frames.close()
     this.#source.close()
     this.unlocked.sealing.sealingKey?.fill(0)
     this.unlocked.chunkIdKey?.fill(0)
@@ -200,6 +184,24 @@ export class Archive {
     }
   }
 
+  /** Every page, in order. @throws {WarpError} as `entries` */
+  async *pages(): AsyncGenerator<ScannedPage> {
+    const sequence = new PageSequence(true)
+    for await (const page of this.#tree.pages(EVERYTHING)) {
+      sequence.next(page)
+      yield page
+    }
+    sequence.finish(this.footer)
+  }
+
+  /** The last record of the regular file at `path`, if the file has `size` bytes; else null. */
+  async lastRecordOf(path: Uint8Array, size: number): Promise<Assembled | null> {
+    for await (const assembled of this.#between({ from: { path, offset: size }, goOn: () => false })) {
+      if (comparePaths(assembled.path, path) === 0 && assembled.entry?.size === size) return assembled
+    }
+    return null
+  }
+
   /** The extents of a regular file, in order. */
   async *extentsOf(entry: Entry): AsyncGenerator<Extent> {
     for await (const { path, extents } of this.#between(atOrBeneath(entry.path))) {
@@ -237,7 +239,7 @@ export class Archive {
 
   /** Bytes from `from` up to `end`, positions in the file, of a run of extents; each chunk is verified. */
   async *bytesOf(assembled: Assembled, from = 0, end = Infinity): AsyncGenerator<Uint8Array> {
-    for (const { bytes, length } of this.#pieces(assembled, from, end)) {
+    for await (const { bytes, length } of this.#content.pieces(assembled, from, end)) {
       if (bytes) yield bytes
       else yield* zeros(length)
     }
@@ -249,42 +251,8 @@ export class Archive {
       const order = comparePaths(assembled.path, file.path)
       if (order > 0) return
       if (order < 0) continue
-      for (const { position, bytes } of this.#pieces(assembled, 0, Infinity)) if (bytes) yield { position, bytes }
+      for await (const { position, bytes } of this.#content.pieces(assembled)) if (bytes) yield { position, bytes }
     }
-  }
-
-  /** `bytes` is null for a hole. */
-  *#pieces(
-    { extents, frames, offsets, fileOffset }: Assembled, from: number, end: number,
-  ): Generator<{ position: number; length: number; bytes: Uint8Array | null }> {
-    const { chunkIdKey } = this.unlocked
-    let position = fileOffset
-    let chunk = -1
-    for (const extent of extents) {
-      const start = position
-      position += extent.length
-      if (extent.kind === 'chunk') chunk++
-      const first = Math.max(from, start)
-      const last = Math.min(end, position)
-      if (first >= last) continue
-      if (extent.kind === 'hole') {
-        yield { position: first, length: last - first, bytes: null }
-        continue
-      }
-      const frame = frames[chunk]!
-      const bytes = this.#frameAt(frame).subarray(offsets[chunk]!, offsets[chunk]! + extent.length)
-      const id = chunkIdKey ? keyedHash(chunkIdKey, bytes) : hash(bytes)
-      if (bytes.length < extent.length || Buffer.compare(id, extent.id) !== 0) {
-        throw new WarpError('ERR_WARP_CHUNK_DAMAGED', 'a chunk is not what its id says', { offset: frame })
-      }
-      yield { position: first, length: last - first, bytes: bytes.subarray(first - start, last - start) }
-    }
-  }
-
-  /** The plaintext of a frame: kept, since the next chunk, or the next file, is likely to lie in it too. */
-  #frameAt(offset: number): Uint8Array {
-    if (this.#frame?.offset !== offset) this.#frame = { offset, bytes: Buffer.from(readFrame(this.fd, offset, this.unlocked.sealing)) }
-    return this.#frame.bytes
   }
 }
 

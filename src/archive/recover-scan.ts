@@ -52,11 +52,15 @@ export async function unlockDamaged(source: FileSource, keys: Keys): Promise<Unl
     const none = new Uint8Array(KEY_BYTES)
     return {
       header: {
-        archiveId, average: MAX_AVERAGE_BYTES, encrypted: false, partial: true, segmentSalt: none, commitment: none, mac: none, slots: [],
+        archiveId, average: MAX_AVERAGE_BYTES, encrypted: false, partial: true, segmentSalt: none, commitment: none, mac: none,
+        // Whether it is thin stood in the header: the pages of a thin archive will make no sense.
+        thin: false, inheritance: null, slots: [],
       },
       firstBlock: HEADER_BYTES,
       sealing: { archiveId, sealingKey: null },
       chunkIdKey: null,
+      base: null,
+      pageOptions: { maxChunk: maxChunkBytes(MAX_AVERAGE_BYTES), thin: false },
     }
   }
 }
@@ -118,7 +122,7 @@ export async function findPages(source: FileSource, unlocked: Unlocked): Promise
     try {
       const plain = openBlock(unlocked.sealing, header, await source.read(offset, blockBytes(header)), offset)
       if (header.kind === KIND.page) {
-        readPage(plain, { maxChunk: maxChunkBytes(unlocked.header.average) })
+        readPage(plain, unlocked.pageOptions)
         findings.pages.push({ offset, afterGap: gap })
         gap = false
       } else if (header.kind === KIND.indexPage) {
@@ -195,6 +199,6 @@ export async function readFoundPage(source: FileSource, unlocked: Unlocked, offs
   const head = await source.read(offset, BLOCK_HEADER_BYTES)
   const header = readBlockHeaderOf(unlocked.sealing, head, offset, { kind: KIND.page })
   const plain = openBlock(unlocked.sealing, header, await source.read(offset, blockBytes(header)), offset)
-  return readPage(plain, { maxChunk: maxChunkBytes(unlocked.header.average) })
+  return readPage(plain, unlocked.pageOptions)
 }
 

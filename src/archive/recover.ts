@@ -5,14 +5,14 @@
 import fs from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { WarpError, asWarpError } from '../base/errors.ts'
-import { hash, keyedHash } from '../codec/blake3.ts'
-import type { Extent } from '../format/entry.ts'
 import { comparePaths, displayPath } from '../format/path.ts'
 import { EntryAssembler, type Assembled } from './assemble.ts'
 import type { Provided } from './batches.ts'
 import { writeArchive } from './create.ts'
 import { FrameJobs, packIds } from './frame-jobs.ts'
-import { readFrame, type CheckRequest } from './frame-reader.ts'
+import { ContentReader } from './content.ts'
+import type { CheckRequest } from './frame-reader.ts'
+import { FrameSources } from './frame-sources.ts'
 import type { Piece } from './open-file.ts'
 import { poolFor } from './pool.ts'
 import { findPages, readFoundPage, unlockDamaged, type Findings } from './recover-scan.ts'
@@ -28,6 +28,7 @@ import type { Unlocked } from './unlock.ts'
 export async function recover(options: RecoverOptions): Promise<RecoverResult> {
   const started = performance.now()
   const source = new FileSource(options.archive)
+  let sources = null as FrameSources | null
   const pool = poolFor(source.length, options.threads ?? availableParallelism())
   try {
     demandOther(source, options.output)
@@ -42,7 +43,9 @@ export async function recover(options: RecoverOptions): Promise<RecoverResult> {
     if (findings.pages.length === 0 && !findings.hasFooter) {
       throw new WarpError('ERR_WARP_TRUNCATED', 'no intact page was found: nothing can be recovered', { path: options.archive })
     }
-    const recovery = new Recovery(source, unlocked, findings, pool)
+    const frames = (sources = new FrameSources(source, unlocked, options.archive, options))
+    await frames.demandAll()
+    const recovery = new Recovery(source, unlocked, frames, findings, pool)
     await recovery.check(options.signal)
     const sink = openSink(options.output)
     const created = await writeArchive({
@@ -58,11 +61,12 @@ export async function recover(options: RecoverOptions): Promise<RecoverResult> {
       sink, pool, withHints: false,
     })
     return {
-      created: { ...created, problems: recovery.lost.length, durationMs: performance.now() - started },
+      created: { ...created, problems: recovery.lost.length, kept: { files: 0, bytes: 0 }, durationMs: performance.now() - started },
       lost: recovery.lost, unreadable: findings.unreadable, truncated: !findings.hasFooter,
     }
   } finally {
     await pool.close()
+    await sources?.close()
     source.close()
   }
 }
@@ -84,6 +88,7 @@ class Recovery {
   readonly lost: RecoverResult['lost'] = []
   readonly #source: FileSource
   readonly #unlocked: Unlocked
+  readonly #frames: FrameSources
   readonly #findings: Findings
   readonly #pool: Pool
   /** File offsets of the block, and of the entry's record in order, of what is lost. */
@@ -91,24 +96,25 @@ class Recovery {
   /** Numbers of entries that hard links name. */
   readonly #linked = new Set<number>()
 
-  constructor(source: FileSource, unlocked: Unlocked, findings: Findings, pool: Pool) {
+  constructor(source: FileSource, unlocked: Unlocked, frames: FrameSources, findings: Findings, pool: Pool) {
     this.#source = source
     this.#unlocked = unlocked
+    this.#frames = frames
     this.#findings = findings
     this.#pool = pool
   }
 
   /** Finds out what is lost. */
   async check(signal: AbortSignal | undefined): Promise<void> {
-    const { sealing, chunkIdKey } = this.#unlocked
+    const { chunkIdKey } = this.#unlocked
     const why = new Map<number, string>()
     const jobs = new FrameJobs<number>(this.#pool.size * 2 + 1, async (job) => {
-      const request: CheckRequest = { fd: this.#source.fd, offset: job.offset, sealing, chunkIdKey, chunks: Uint32Array.from(job.chunks), ids: packIds(job.ids) }
+      const request: CheckRequest = { ...await this.#frames.at(job.offset), chunkIdKey, chunks: Uint32Array.from(job.chunks), ids: packIds(job.ids) }
       try {
         const { wrong } = (await this.#pool.run('check', request)) as { wrong: Uint32Array }
         for (const chunk of wrong) why.set(job.wants[chunk]!, 'a chunk is damaged')
       } catch (error) {
-        const reason = asWarpError(error)
+        const reason = asWarpError(this.#frames.explain(job.offset, error))
         if (reason.class !== 'damaged' && reason.class !== 'malformed') throw reason
         for (const record of job.wants) why.set(record, reason.message)
       }
@@ -192,27 +198,12 @@ class Recovery {
   }
 
   async *#content(parts: PartsOf): AsyncGenerator<Piece> {
-    const { sealing, chunkIdKey } = this.#unlocked
-    let open = null as { offset: number; bytes: Uint8Array } | null
-    for await (const { extents, frames, offsets } of parts.all()) {
-      let chunk = -1
-      for (const extent of extents) {
-        if (extent.kind === 'hole') {
-          yield { zeros: extent.length }
-          continue
-        }
-        const frame = frames[++chunk]!
-        if (open?.offset !== frame) open = { offset: frame, bytes: Buffer.from(readFrame(this.#source.fd, frame, sealing)) }
-        const bytes = open.bytes.subarray(offsets[chunk]!, offsets[chunk]! + extent.length)
-        this.#demand(bytes, extent, chunkIdKey)
-        yield bytes
+    const reader = new ContentReader(this.#frames, this.#unlocked.chunkIdKey)
+    for await (const part of parts.all()) {
+      for await (const { bytes, length } of reader.pieces(part)) {
+        yield bytes ?? { zeros: length }
       }
     }
-  }
-
-  #demand(bytes: Uint8Array, extent: Extent & { kind: 'chunk' }, key: Uint8Array | null): void {
-    const id = key ? keyedHash(key, bytes) : hash(bytes)
-    if (Buffer.compare(id, extent.id) !== 0) throw new WarpError('ERR_WARP_CHUNK_DAMAGED', 'the archive changed while it was recovered')
   }
 
   async *#records(): AsyncGenerator<Recovered & { isOrphan: boolean }> {
@@ -232,7 +223,7 @@ class Recovery {
       let isOrphan = !goesOn && isFile && (afterGap ? (stated?.firstOffset ?? 1) > 0 : false)
       if (afterGap && openPath) {
         // What was begun never ends: an empty last part closes it for those who read.
-        yield { path: openPath, extents: [], frames: [], offsets: [], fileOffset: openSize, entry: endOf(openPath), number: null, isOrphan: true }
+        yield { path: openPath, extents: [], frames: [], offsets: [], fileOffset: openSize, entry: endOf(openPath), hint: null, number: null, isOrphan: true }
       }
       for (const assembled of assembler.page(page, 0, goesOn ? openSize : 0)) {
         yield { ...assembled, number, isOrphan }

@@ -9,6 +9,7 @@ import type { Pool } from '../engine/pool.ts'
 import { displayPath, splitPath } from '../format/path.ts'
 import type { Assembled } from './assemble.ts'
 import { FrameJobs, packIds, type FrameJob } from './frame-jobs.ts'
+import type { FrameSources } from './frame-sources.ts'
 import { HardLinks } from './hard-links.ts'
 import { applyMetadata, type MetadataProblem } from './os/metadata.ts'
 import { codeOf } from './os/os-error.ts'
@@ -19,7 +20,6 @@ import { isFatal, FIELD, FILE_FIELDS, type OwnerOptions, type RestoreReply, type
 import { outputError } from './sink.ts'
 import { TargetDirectories, type Place, type TargetDirectory } from './target-directories.ts'
 import type { Entry, Problem } from './types.ts'
-import type { Unlocked } from './unlock.ts'
 
 /** A regular file that lies in one frame. */
 interface SmallFile extends Place {
@@ -55,8 +55,8 @@ export interface RestorerOptions {
   stripComponents: number
   owner: OwnerOptions
   pool: Pool
-  fd: number
-  unlocked: Unlocked
+  frames: FrameSources
+  chunkIdKey: Uint8Array | null
   report: (problem: Problem) => void
   onBytes: (bytes: number, path: Uint8Array) => void
   /** Path of an entry by its number. */
@@ -305,7 +305,7 @@ export class Restorer {
   }
 
   async #run(job: FrameJob<Want>): Promise<void> {
-    const { unlocked, pool, owner, fd } = this.options
+    const { frames, chunkIdKey, pool, owner } = this.options
     const files: SmallFile[] = []
     const targets = new Float64Array(job.wants.length * 2)
     job.wants.forEach((want, i) => {
@@ -314,7 +314,7 @@ export class Restorer {
       targets[2 * i + 1] = want.fileOffset
     })
     const request: RestoreRequest = {
-      fd, offset: job.offset, sealing: unlocked.sealing, chunkIdKey: unlocked.chunkIdKey,
+      ...await frames.at(job.offset), chunkIdKey,
       chunks: Uint32Array.from(job.chunks), ids: packIds(job.ids), targets, files: packFiles(files), owner,
     }
     let reply: RestoreReply

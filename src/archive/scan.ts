@@ -4,7 +4,7 @@
  */
 import { WarpError, atOffset } from '../base/errors.ts'
 import {
-  BLOCK_HEADER_BYTES, FOOTER_BLOCK_BYTES, MAX_FRAMES_BETWEEN_PAGES_BYTES, maxChunkBytes,
+  BLOCK_HEADER_BYTES, FOOTER_BLOCK_BYTES, MAX_FRAME_BYTES, MAX_FRAMES_BETWEEN_PAGES_BYTES,
 } from '../base/limits.ts'
 import { indexDigest, locationDigest, pageDigest } from '../codec/merkle.ts'
 import { blockBytes, openBlock, readBlockHeaderOf } from '../engine/block.ts'
@@ -40,7 +40,6 @@ export class Scan {
   readonly #order = new RecordOrder()
   readonly #tree = new TreeBuilder()
   readonly #onFrame: (frame: ScannedFrame) => void
-  readonly #maxChunk: number
   #position: number
   #ordinal = 0
   #framesSincePage = 0
@@ -60,7 +59,6 @@ export class Scan {
     this.#source = source
     this.#unlocked = unlocked
     this.#onFrame = onFrame
-    this.#maxChunk = maxChunkBytes(unlocked.header.average)
     this.#position = unlocked.firstBlock
   }
 
@@ -116,11 +114,12 @@ export class Scan {
   }
 
   #checkPage(plain: Uint8Array, offset: number): Page {
-    const page = atOffset(offset, () => readPage(plain, { maxChunk: this.#maxChunk }))
+    const page = atOffset(offset, () => readPage(plain, this.#unlocked.pageOptions))
     if (!this.#wasFull) throw malformed('a page before the last was closed early', offset)
     this.#wasFull = page.closedBy === 'limit'
     atOffset(offset, () => page.records.forEach((record) => this.#order.next(record)))
-    const plainLengths = page.frames.map((frame) => this.#frameTable.refer(frame))
+    // Frames of the base are looked at when their chunks are.
+    const plainLengths = page.frames.map((frame) => (frame < 0 ? MAX_FRAME_BYTES : this.#frameTable.refer(frame)))
     if (plainLengths.includes(undefined)) throw malformed('a page refers to a frame that is not there', offset)
     page.lengths.forEach((length, i) => {
       if (page.refOffsets[i]! + length > plainLengths[page.refFrames[i]!]!) throw malformed('a chunk lies outside its frame', offset)

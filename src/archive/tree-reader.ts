@@ -3,7 +3,7 @@
  * footer, says of it.
  */
 import { WarpError, atOffset } from '../base/errors.ts'
-import { BLOCK_HEADER_BYTES, maxChunkBytes } from '../base/limits.ts'
+import { BLOCK_HEADER_BYTES } from '../base/limits.ts'
 import { indexDigest, locationDigest, pageDigest } from '../codec/merkle.ts'
 import { blockBytes, openBlock, readBlockHeaderOf } from '../engine/block.ts'
 import { KIND } from '../format/block.ts'
@@ -92,7 +92,7 @@ export class TreeReader {
     const cached = this.#cache.get(node.offset)
     if (cached && cached.scanned.firstEntry === firstEntry && isSameNode(cached.node, node)) return cached.scanned
     const plain = await this.#readBlock(node.offset, KIND.page)
-    const page = atOffset(node.offset, () => readPage(plain, { maxChunk: maxChunkBytes(this.#unlocked.header.average) }))
+    const page = atOffset(node.offset, () => readPage(plain, this.#unlocked.pageOptions))
     expect(node, pageDigest(page.content), locationDigest(page.location), page.entries, page.records[0]!.path)
     const scanned: ScannedPage = { page, firstEntry, offset: node.offset, firstOffset: node.first?.offset ?? 0 }
     if (this.#cache.size >= CACHED_PAGES) this.#cache.delete(this.#cache.keys().next().value!)

@@ -52,6 +52,14 @@ export interface Keys {
   identities?: Identity[]
 }
 
+/** Where the content of a thin archive is read from. */
+export interface BaseOptions {
+  /** The archive that it refers to; default: the file beside it that has its id and ends in `.warp`. */
+  base?: string
+  /** What opens it; default: what opens the archive itself. */
+  baseKeys?: Keys
+}
+
 export type Input =
   /** A file or tree; `path` as given by the user, bytes or UTF-8. */
   | { path: string | Uint8Array }
@@ -80,6 +88,15 @@ export interface CreateOptions extends Watch, Resources {
   recipients?: Uint8Array[]
   /** Identity whose Ed25519 key signs the archive. */
   signWith?: Identity
+  /**
+   * An archive of an earlier state of the inputs: what is unchanged since is taken over from it and not read.
+   * Both are encrypted or neither is; the chunk size is that of the base.
+   */
+  base?: string
+  /** What opens the base; default: `passphrase`. */
+  baseKeys?: Keys
+  /** Refer to chunks that the base holds instead of storing them: reading the archive then needs the base. */
+  thin?: boolean
   /** Where the index of chunks goes past its share of the memory; default: the system's. */
   tempDir?: string
   /** For tests: the archive key instead of a random one. */
@@ -103,6 +120,8 @@ export interface CreateResult extends Totals {
   archiveId: Uint8Array
   /** Inputs that were not stored, or changed while they were read. */
   problems: number
+  /** Regular files that were taken over from the base without being read, and their bytes. */
+  kept: { files: number; bytes: number }
   durationMs: number
   /** Milliseconds in each stage: of the calling thread, and of each thread of the pool from its start on. Not of a recovery. */
   stages?: { caller: StageTimes; threads: StageTimes[] }
@@ -143,7 +162,7 @@ export interface SelectOptions {
   exclude?: string[]
 }
 
-export interface ExtractOptions extends Watch, Resources, Keys, SelectOptions {
+export interface ExtractOptions extends Watch, Resources, Keys, BaseOptions, SelectOptions {
   /** Directory to restore into; made if missing. */
   target: string
   /** Default 'never': existing files are kept and reported. */
@@ -166,7 +185,7 @@ export interface ExtractResult {
   durationMs: number
 }
 
-export interface VerifyOptions extends Watch, Resources, Keys {
+export interface VerifyOptions extends Watch, Resources, Keys, BaseOptions {
   /** Structure and Merkle pages only, no frames. */
   quick?: boolean
   /** Demand a signature by this Ed25519 public key. */
@@ -180,6 +199,8 @@ export interface VerifyResult extends Totals {
   encrypted: boolean
   partial: boolean
   signer: Uint8Array | null
+  /** Id of the archive that a thin one refers to; null if it is complete by itself. */
+  baseId: Uint8Array | null
   /** Everything that is wrong; empty if the archive is good. */
   damage: {
     error: WarpError
@@ -199,6 +220,10 @@ export interface ArchiveInfo extends Totals {
   encrypted: boolean
   partial: boolean
   signer: Uint8Array | null
+  /** Id of the archive that a thin one refers to; null if it is complete by itself. */
+  baseId: Uint8Array | null
+  /** Bytes that chunk references to the base stand for, each counted; 0 if complete by itself. */
+  baseBytes: number
   average: number
   slots: ({ type: 'passphrase'; iterations: number; memoryKib: number } | { type: 'recipient' })[]
   byType: Record<EntryType, number>
@@ -221,7 +246,7 @@ export interface Difference {
   what: ('type' | 'content' | 'size' | 'mode' | 'owner' | 'mtime' | 'xattrs' | 'target' | 'device' | 'link')[]
 }
 
-export interface RecoverOptions extends Watch, Resources, Keys {
+export interface RecoverOptions extends Watch, Resources, Keys, BaseOptions {
   archive: string
   output: string
   /** Keys of the new archive; by default it is not encrypted unless the damaged one was, then one must be given. */

@@ -1,11 +1,13 @@
 /** Reads the header of an archive and opens its key slots (§5.1, §6.2). */
 import { timingSafeEqual } from 'node:crypto'
 import { WarpError } from '../base/errors.ts'
-import { HEADER_BYTES } from '../base/limits.ts'
+import { HEADER_BYTES, INHERITANCE_BYTES, maxChunkBytes } from '../base/limits.ts'
 import { hash, keyedHash } from '../codec/blake3.ts'
-import { subKeys, unwrapWithIdentity, unwrapWithPassphrase } from '../codec/keys.ts'
+import { openInheritance, subKeys, unwrapWithIdentity, unwrapWithPassphrase } from '../codec/keys.ts'
 import type { Sealing } from '../engine/block.ts'
 import { readHeader, readHeaderSize, type Header } from '../format/header.ts'
+import { readInheritance, type BaseReference } from '../format/inheritance.ts'
+import type { PageOptions } from '../format/page.ts'
 import type { ArchiveSource } from './source.ts'
 import type { Keys } from './types.ts'
 
@@ -16,6 +18,10 @@ export interface Unlocked {
   firstBlock: number
   sealing: Sealing
   chunkIdKey: Uint8Array | null
+  /** The archive that a thin one needs; null if it is complete by itself. */
+  base: BaseReference | null
+  /** How its pages are read. */
+  pageOptions: PageOptions
 }
 
 /**
@@ -26,14 +32,30 @@ export async function unlock(source: ArchiveSource, keys: Keys): Promise<Unlocke
   const first = await source.read(0, HEADER_BYTES)
   const firstBlock = readHeaderSize(first)
   const { header, macInput } = readHeader(await source.read(0, firstBlock), hash)
-  if (!header.encrypted) return { header, firstBlock, sealing: { archiveId: header.archiveId, sealingKey: null }, chunkIdKey: null }
+  const { archiveId } = header
+  const pageOptions = { maxChunk: maxChunkBytes(header.average), thin: header.thin }
+  if (!header.encrypted) {
+    const { base } = header.inheritance ? readInheritance(header.inheritance.subarray(0, INHERITANCE_BYTES), header) : { base: null }
+    return { header, firstBlock, sealing: { archiveId, sealingKey: null }, chunkIdKey: null, base, pageOptions }
+  }
   const archiveKey = await findArchiveKey(header, keys)
   const sub = subKeys(archiveKey, header.segmentSalt)
   archiveKey.fill(0)
   const isGenuine = timingSafeEqual(sub.commitment, header.commitment) && timingSafeEqual(keyedHash(sub.mac, macInput), header.mac)
   sub.mac.fill(0)
   if (!isGenuine) throw new WarpError('ERR_WARP_COMMITMENT_MISMATCH', 'the header was altered: it does not match the key')
-  return { header, firstBlock, sealing: { archiveId: header.archiveId, sealingKey: sub.sealing }, chunkIdKey: sub.chunkId }
+  const { chunkIdKey, base } = inherited(header, sub.inheritance)
+  sub.inheritance.fill(0)
+  if (chunkIdKey) sub.chunkId.fill(0)
+  return { header, firstBlock, sealing: { archiveId, sealingKey: sub.sealing }, chunkIdKey: chunkIdKey ?? sub.chunkId, base, pageOptions }
+}
+
+/** §6.5: the header's MAC was checked, so what does not open was made so by a holder of the key. */
+function inherited(header: Header, key: Uint8Array): { chunkIdKey: Uint8Array | null; base: BaseReference | null } {
+  if (!header.inheritance) return { chunkIdKey: null, base: null }
+  const plain = openInheritance(key, header.archiveId, header.inheritance)
+  if (!plain) throw new WarpError('ERR_WARP_COMMITMENT_MISMATCH', 'what the archive takes over from its base was altered')
+  return readInheritance(plain, header)
 }
 
 async function findArchiveKey({ slots, archiveId }: Header, { passphrase, askPassphrase, identities = [] }: Keys): Promise<Uint8Array> {

@@ -8,6 +8,7 @@ import { CheckedChunks } from './checked-chunks.ts'
 import { chunkKey, Damage } from './damage.ts'
 import { FrameJobs, packIds } from './frame-jobs.ts'
 import type { CheckRequest } from './frame-reader.ts'
+import { FrameSources } from './frame-sources.ts'
 import { threadsWithin } from './memory.ts'
 import { poolFor, poolForSource } from './pool.ts'
 import { Scan } from './scan.ts'
@@ -29,21 +30,24 @@ export async function verify(source: Source, options: VerifyOptions = {}): Promi
   const threads = threadsWithin(options.memory, options.threads ?? availableParallelism())
   const from = quick && typeof source !== 'string' ? new PassingSource(source.stream) : openSource(source, options.tempDir)
   let running = null as Pool | null
+  let sources = null as FrameSources | null
   const damage = new Damage()
   try {
     const unlocked = await unlock(from, options)
-    const { sealing, chunkIdKey, header } = unlocked
+    const { chunkIdKey, header } = unlocked
+    const frames = (sources = new FrameSources(from, unlocked, typeof source === 'string' ? source : null, options))
+    if (!quick) await frames.demandAll()
     const pool = (running = quick ? poolFor(0, threads) : await poolForSource(from, threads))
     const jobs = new FrameJobs<string>(threads * 2 + 1, async (job) => {
-      const request: CheckRequest = { fd: from.fd, offset: job.offset, sealing, chunkIdKey, chunks: Uint32Array.from(job.chunks), ids: packIds(job.ids) }
+      const request: CheckRequest = { ...await frames.at(job.offset), chunkIdKey, chunks: Uint32Array.from(job.chunks), ids: packIds(job.ids) }
       try {
         const { wrong } = (await pool.run('check', request)) as { wrong: Uint32Array }
         if (wrong.length > 0) {
-          const error = new WarpError('ERR_WARP_CHUNK_DAMAGED', `chunks of a frame are not what their ids say: ${wrong.length} of ${job.wants.length}`, { offset: job.offset })
+          const error = new WarpError('ERR_WARP_CHUNK_DAMAGED', `${job.offset < 0 ? 'the base: ' : ''}chunks of a frame are not what their ids say: ${wrong.length} of ${job.wants.length}`, { offset: Math.abs(job.offset) })
           damage.add(job.offset, error, Array.from(wrong, (i) => job.wants[i]!))
         }
       } catch (error) {
-        const reason = asWarpError(error)
+        const reason = asWarpError(frames.explain(job.offset, error))
         if (reason.class !== 'damaged' && reason.class !== 'malformed') throw reason
         damage.add(job.offset, reason, null)
       }
@@ -76,6 +80,7 @@ export async function verify(source: Source, options: VerifyOptions = {}): Promi
     if (!damage.isEmpty) await nameAll(damage, new Scan(from, unlocked))
     return {
       root: footer.root, archiveId: header.archiveId, encrypted: header.encrypted, partial: header.partial, signer: footer.signer,
+      baseId: unlocked.base?.archiveId ?? null,
       entries: footer.entries, logicalBytes: footer.logicalBytes, chunkRefs: footer.chunkRefs, frameBytes: footer.frameBytes,
       frames: footer.frames, pages: footer.pages, archiveBytes: footer.archiveLength,
       damage: damage.list(), unstable, durationMs: performance.now() - started,
@@ -84,6 +89,7 @@ export async function verify(source: Source, options: VerifyOptions = {}): Promi
     throw interruptedOr(error, signal)
   } finally {
     await running?.close()
+    await sources?.close()
     from.close()
   }
 }

@@ -20,6 +20,9 @@ export interface Found {
   size: number
   mtimeMs: number
   ctimeMs: number
+  /** Inode and device as doubles: beyond 2⁵³ rounded, but to the same value for the same number. */
+  ino: number
+  dev: number
   /** For an object with several names: what tells it from all others. */
   inode: string | null
   /** How many names it has in all; 0 if more of them than that may be met. */
@@ -57,7 +60,7 @@ export class Walk {
     for (const root of roots) {
       if (root.stream) {
         const { path, stream } = root
-        yield { path, source: '', kind: 'stream', size: 0, mtimeMs: 0, ctimeMs: 0, inode: null, names: 0, stream }
+        yield { path, source: '', kind: 'stream', size: 0, mtimeMs: 0, ctimeMs: 0, ino: 0, dev: 0, inode: null, names: 0, stream }
       } else yield* this.#visit(root.source!, root.path, null, [])
     }
   }
@@ -107,7 +110,8 @@ export class Walk {
     const inode = nlink > 1 && type !== 'directory' ? inodeKey(stat) : null
     const names = inode === null || this.#options.followSymlinks ? 0 : nlink
     const kind = type as Exclude<Found['kind'], 'stream'>
-    return { path, source, kind, size: type === 'file' ? size : 0, mtimeMs, ctimeMs, inode, names, stream: null }
+    const [ino, dev] = [Number(stat.inode), Number(stat.device)]
+    return { path, source, kind, size: type === 'file' ? size : 0, mtimeMs, ctimeMs, ino, dev, inode, names, stream: null }
   }
 
   *#directory(source: string, path: string, stat: FileStat, device: bigint | null, ancestors: string[]): Generator<Found> {

@@ -16,7 +16,7 @@ import { writeIndexPage, type IndexChild } from '../format/index-page.ts'
 import { writeLocation } from '../format/location.ts'
 import { PageBuilder, type ClosedPage } from '../format/page.ts'
 import { joinParts } from '../format/parts.ts'
-import type { Batch, Item } from './batches.ts'
+import type { Batch, Item, Kept } from './batches.ts'
 import { BatchCutter, type CutBatch } from './batch-cutter.ts'
 import { planFrames } from './frame-plan.ts'
 import { fileRecordOf } from './file-record.ts'
@@ -24,6 +24,7 @@ import { InodeIndex } from './inode-index.ts'
 import { Sequence } from './sequence.ts'
 import type { Sink } from './sink.ts'
 import { SpillingIndex, type SpillOptions } from './spilling-index.ts'
+import type { TakenOver } from './taken-over.ts'
 import { indexPagesAfter, TreeBuilder, type CompleteNode } from './tree-builder.ts'
 import type { Identity, Totals } from './types.ts'
 
@@ -39,6 +40,10 @@ export interface WriterOptions {
   level: number
   withHints: boolean
   signWith: Identity | null
+  /** What is taken over from a base; null if there is none. */
+  takenOver: TakenOver | null
+  /** Frames may lie in the base. */
+  thin: boolean
   /** Of the index of chunks. */
   index: SpillOptions
   /** An entry could not be stored as it is. */
@@ -49,6 +54,8 @@ export interface WriterOptions {
 
 interface PlannedBatch {
   resident: Resident | null
+  /** Frames of the base, which come first. */
+  copies: Promise<Uint8Array>[]
   blocks: Promise<Uint8Array[]>
   pages: { page: ClosedPage; ordinal: number }[]
 }
@@ -95,7 +102,7 @@ export class ArchiveWriter {
 
   /** Takes a batch; its steps go on after this returns. @returns resolves when all of it stands in the sink; never rejects */
   add(batch: Batch): Promise<void> {
-    const loaded = batch.slab ? this.#options.engine.load(batch.slab, batch.segments) : Promise.resolve(null)
+    const loaded = this.#load(batch)
     loaded.catch(() => {})
     const hashed = this.#cutting.run(async () => {
       const resident = await loaded
@@ -110,7 +117,7 @@ export class ArchiveWriter {
       const { resident, cut, hashing } = await hashed
       await hashing
       const words = new Uint32Array(cut.ids.buffer, cut.ids.byteOffset, cut.ids.length / 4)
-      const preparing = this.#index.prepare(words)
+      const preparing = this.#index.prepare(this.#options.takenOver?.idsOf(batch, words) ?? words)
       if (preparing) await preparing
       const finding = this.#entryOf.prepare(batch.items.flatMap(({ inode, isLink }) => (isLink ? inode! : [])))
       if (finding) await finding
@@ -120,7 +127,12 @@ export class ArchiveWriter {
       return plan
     })
     const written = this.#writing.run(async () => {
-      const { resident, blocks, pages } = await planned
+      const { resident, copies, blocks, pages } = await planned
+      for (const copy of copies) {
+        const block = await copy
+        await this.#writeFrames([block])
+        this.#options.takenOver!.written(block)
+      }
       await this.#writeFrames(await blocks)
       resident?.release()
       for (const { page, ordinal } of pages) await this.#writePage(page, ordinal)
@@ -132,6 +144,12 @@ export class ArchiveWriter {
   close(): void {
     this.#index.close()
     this.#entryOf.close()
+  }
+
+  async #load(batch: Batch): Promise<Resident | null> {
+    if (!batch.slab) return null
+    if (batch.base && batch.base.unpack.length > 0) await this.#options.takenOver!.unpack(batch.slab, batch.base.unpack)
+    return this.#options.engine.load(batch.slab, batch.segments)
   }
 
   /** Writes what is left: the last page, the index, the footer. */
@@ -148,6 +166,10 @@ export class ArchiveWriter {
   }
 
   #plan(batch: Batch, cut: CutBatch, resident: Resident | null, words: Uint32Array): PlannedBatch {
+    const copies = this.#options.takenOver?.prepare(batch, words, cut.chunks, this.#index.table, (plainLength) => {
+      this.#frameBytes += plainLength
+      return { number: this.#frames++, ordinal: this.#nextOrdinal++ }
+    }) ?? []
     const { frames, frameOf, offsetOf } = planFrames(this.#index.table, words, cut.chunks, this.#frames)
     const plans = frames.map((frame): FramePlan => {
       this.#frames++
@@ -167,7 +189,7 @@ export class ArchiveWriter {
       if (item.isLast) item.file?.close()
     })
     this.#options.onDone(batch.items.length, bytes, batch.items.at(-1)?.path ?? new Uint8Array(0))
-    return { resident, blocks, pages }
+    return { resident, copies, blocks, pages }
   }
 
   /** @returns bytes of file content */
@@ -188,6 +210,7 @@ export class ArchiveWriter {
       this.#addEntry(item, () => closeIf(this.#builder.add(record)))
       return 0
     }
+    if (item.kept) return this.#addKept(item, item.kept, cut.extentsOf(i), frameOf, offsetOf, closeIf)
     const failure = item.failure ?? cut.failureOf(i)
     if (failure !== null && item.isFirst) {
       onProblem('unreadable', item.path, failure)
@@ -205,7 +228,7 @@ export class ArchiveWriter {
         const length = cut.chunks[2 * extent + 1]!
         bytes += length
         this.#chunkRefs++
-        closeIf(this.#builder.chunk(length, cut.ids.subarray(extent * ID_BYTES, (extent + 1) * ID_BYTES), frameOf[extent]!, offsetOf[extent]!))
+        closeIf(this.#builder.chunk(length, cut.ids.subarray(extent * ID_BYTES, (extent + 1) * ID_BYTES), this.#nameOf(frameOf[extent]!), offsetOf[extent]!))
       }
     }
     this.#logicalBytes += bytes
@@ -216,6 +239,36 @@ export class ArchiveWriter {
       this.#addEntry(item, () => closeIf(this.#builder.endFile(metadata, withHints ? hint : null)))
     }
     return bytes
+  }
+
+  /** @param unpacked numbers of the chunks that were unpacked into the slab, in order */
+  #addKept(
+    item: Item, kept: Kept, unpacked: number[], frameOf: Float64Array, offsetOf: Uint32Array, closeIf: (full: boolean) => void,
+  ): number {
+    if (item.isFirst) this.#builder.beginFile(item.path)
+    let bytes = 0
+    let chunk = 0
+    let next = 0
+    for (const extent of kept.extents) {
+      bytes += extent.length
+      if (extent.kind === 'hole') {
+        closeIf(this.#builder.hole(extent.length))
+        continue
+      }
+      this.#chunkRefs++
+      const name = this.#options.takenOver!.nameOfKept(kept, chunk)
+      const at = name === null ? unpacked[next++]! : -1
+      const offset = name === null ? offsetOf[at]! : kept.offsets[chunk]!
+      chunk++
+      closeIf(this.#builder.chunk(extent.length, extent.id, name ?? this.#nameOf(frameOf[at]!), offset))
+    }
+    this.#logicalBytes += bytes
+    if (item.isLast) this.#addEntry(item, () => closeIf(this.#builder.endFile(kept.metadata, this.#options.withHints ? kept.hint : null)))
+    return bytes
+  }
+
+  #nameOf(frame: number): number {
+    return this.#options.takenOver?.nameOf(frame) ?? frame
   }
 
   #addEntry(item: Item, add: () => void): void {
@@ -249,7 +302,7 @@ export class ArchiveWriter {
 
   async #writePage(page: ClosedPage, ordinal: number): Promise<void> {
     const before = enter(STAGE.pages)
-    const location = writeLocation({ ...page, frames: page.frames.map((frame) => this.#frameOffsets[frame]!) })
+    const location = writeLocation({ ...page, frames: page.frames.map((frame) => (frame < 0 ? frame : this.#frameOffsets[frame]!)) }, this.#options.thin)
     const parts = joinParts(page.content, location)
     enter(before)
     const offset = await this.#writeBlock(KIND.page, ordinal, parts)

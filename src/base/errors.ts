@@ -17,6 +17,7 @@ export const EXIT = {
   damaged: 13,
   gpu: 14,
   peer: 15,
+  base: 16,
   interrupted: 130,
 } as const
 
@@ -56,6 +57,8 @@ const CLASS_OF = {
   ERR_WARP_COUNT_MISMATCH: 'damaged',
   ERR_WARP_COMMITMENT_MISMATCH: 'damaged',
   ERR_WARP_SIGNATURE: 'damaged',
+  ERR_WARP_BASE_NEEDED: 'base',
+  ERR_WARP_BASE_MISMATCH: 'base',
   ERR_WARP_INTERRUPTED: 'interrupted',
 } as const satisfies Record<string, ErrorClass>
 
@@ -123,6 +126,13 @@ export function atOffset<T>(offset: number, read: () => T): T {
     const { code, message, hint, path } = error
     throw new WarpError(code, message, { hint, path, offset, cause: error })
   }
+}
+
+/** `error` as it is told of the base of an archive, whose own name and offsets would mislead. */
+export function inBase(error: unknown): unknown {
+  if (!(error instanceof WarpError)) return error
+  const { code, message, hint, path, offset } = error
+  return new WarpError(code, `the base: ${message}`, { hint, path, offset, cause: error })
 }
 
 /** `error` as a WarpError: itself, or wrapped as an internal fault. */

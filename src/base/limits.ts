@@ -15,6 +15,11 @@ export const ARGON2_MIN_MEMORY_KIB = 8
 export const ARGON2_MAX_MEMORY_KIB = 1_048_576
 export const ARGON2_MAX_TOTAL_KIB = 16_777_216
 
+// §6.5
+/** What is inherited from a base, and with the tag of its seal. */
+export const INHERITANCE_BYTES = 80
+export const INHERITANCE_FIELD_BYTES = 96
+
 // §5.3
 export const BLOCK_HEADER_BYTES = 64
 export const TAG_BYTES = 16

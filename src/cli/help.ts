@@ -19,6 +19,7 @@ export const EXIT_TEXT: Readonly<Record<ErrorClass, string>> = {
   damaged: 'content is damaged or forged',
   gpu: 'a GPU was demanded and is not usable',
   peer: 'the other side or the network failed',
+  base: 'the archive that a thin one refers to is missing, or another one was given',
   interrupted: 'interrupted by a signal',
 }
 

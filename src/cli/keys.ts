@@ -3,7 +3,7 @@ import { WarpError } from '../base/errors.ts'
 import { readNamedFile } from './output.ts'
 import { askPassphrase } from './terminal.ts'
 import type { Context } from './context.ts'
-import type { Identity, Keys } from '../index.ts'
+import type { BaseOptions, Identity, Keys } from '../index.ts'
 
 /** The longest passphrase; nobody types more. */
 const MAX_PASSPHRASE_BYTES = 64 * 1024
@@ -12,23 +12,45 @@ const MAX_PASSPHRASE_BYTES = 64 * 1024
  * Calls `use` with the keys that options and environment give; where these do not do, the terminal is
  * asked, once. Keys are zeroed afterwards.
  */
-export async function withKeys<T>(context: Context, use: (keys: Keys) => Promise<T>): Promise<T> {
+export async function withKeys<T>(context: Context, use: (keys: Keys & BaseOptions) => Promise<T>): Promise<T> {
   const { args, signal } = context
   let asked: Promise<Uint8Array | undefined> | undefined
-  const keys: Keys = {
+  const basePassphrase = await readPassphraseFile(context, 'base-passphrase-file')
+  const keys: Keys & BaseOptions = {
     passphrase: await readPassphraseFile(context, 'passphrase-file') ?? variablePassphrase(),
     identities: await readIdentities(args.texts('identity')),
     askPassphrase: async () => await (asked ??= askPassphrase('Passphrase: ', signal)) ?? null,
   }
+  keys.base = args.text('base')
+  if (basePassphrase !== undefined) keys.baseKeys = { ...keys, passphrase: basePassphrase }
   try {
     return await use(keys)
   } finally {
-    wipe(keys)
+    wipeKeys(keys)
+    basePassphrase?.fill(0)
     ;(await asked)?.fill(0)
   }
 }
 
-function wipe(keys: Keys): void {
+/**
+ * What opens the base of a new archive: options of its own, else the passphrase of the new archive, else what
+ * is typed.
+ */
+export async function readBaseKeys(context: Context, otherwise: Uint8Array | undefined): Promise<Keys> {
+  const { args, signal } = context
+  if (args.text('base') === undefined) {
+    const stray = ['thin', 'base-passphrase-file', 'base-identity'].find(name => args.flag(name))
+    if (stray !== undefined) throw new WarpError('ERR_WARP_USAGE', `--${stray} needs --base`)
+    return {}
+  }
+  return {
+    passphrase: await readPassphraseFile(context, 'base-passphrase-file') ?? otherwise?.slice() ?? variablePassphrase(),
+    identities: await readIdentities(args.texts('base-identity')),
+    askPassphrase: async () => await askPassphrase('Passphrase of the base: ', signal) ?? null,
+  }
+}
+
+export function wipeKeys(keys: Keys): void {
   if (keys.passphrase instanceof Uint8Array) keys.passphrase.fill(0)
   for (const identity of keys.identities ?? []) wipeIdentity(identity)
 }

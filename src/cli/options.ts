@@ -40,6 +40,22 @@ export const KEYS: OptionGroup = {
   ],
 }
 
+/** Where the content of a thin archive comes from. */
+export const BASE: OptionGroup = {
+  title: 'Thin archives',
+  options: [
+    {
+      name: 'base', value: 'OLD', completes: 'file',
+      help: 'the archive that a thin one was made on; default: the one beside it that has the right id and '
+        + 'whose name ends in .warp',
+    },
+    {
+      name: 'base-passphrase-file', value: 'FILE', completes: 'file',
+      help: 'the first line of FILE opens OLD; - is standard input; default: what opens the archive itself',
+    },
+  ],
+}
+
 /** Parts of an archive. */
 export const SELECTION: readonly OptionSpec[] = [
   {
@@ -75,3 +91,5 @@ export const PASSPHRASE_VARIABLE = {
 }
 
 export const READING_EXITS = ['output', 'malformed', 'unsupported', 'key', 'damaged'] as const
+/** Of commands that read content, which a thin archive has elsewhere. */
+export const CONTENT_EXITS = [...READING_EXITS, 'base'] as const

@@ -11,12 +11,14 @@ export { argon2id }
 /** `n` bytes from a cryptographic generator. */
 export type Random = (n: number) => Uint8Array
 
-/** Four keys of 32 bytes. */
+/** Five keys of 32 bytes. */
 export interface SubKeys {
   chunkId: Uint8Array
   commitment: Uint8Array
   mac: Uint8Array
   sealing: Uint8Array
+  /** Seals what is taken over from a base. */
+  inheritance: Uint8Array
 }
 
 /** A slot that a passphrase opens (§5.2). */
@@ -50,6 +52,7 @@ export function subKeys(archiveKey: Uint8Array, segmentSalt: Uint8Array): SubKey
     commitment: deriveKey('warp-archive 1 key commitment', archiveKey),
     mac: deriveKey('warp-archive 1 header mac', archiveKey),
     sealing: deriveKey('warp-archive 1 sealing', both),
+    inheritance: deriveKey('warp-archive 1 inheritance', both),
   }
   both.fill(0)
   return keys
@@ -162,6 +165,25 @@ function unwrap(kek: Uint8Array, archiveId: Uint8Array, wrapped: Uint8Array): Ui
   const opened = openInto(kek, WRAP_NONCE, archiveId, sealed, wrapped.subarray(KEY_BYTES), archiveKey)
   kek.fill(0)
   return opened ? archiveKey : null
+}
+
+/**
+ * Seals what an archive takes over from its base (§6.5): the key derives from a pair of archive key and salt
+ * that no other archive has, so that the nonce can be fixed.
+ * @param inheritance 80 bytes
+ * @returns 96 bytes
+ */
+export function sealInheritance(key: Uint8Array, archiveId: Uint8Array, inheritance: Uint8Array): Uint8Array {
+  const sealed = new Uint8Array(inheritance.length + TAG_BYTES)
+  sealInto(key, WRAP_NONCE, archiveId, inheritance, sealed.subarray(0, inheritance.length), sealed.subarray(inheritance.length))
+  return sealed
+}
+
+/** @returns 80 bytes; null if the tag is wrong */
+export function openInheritance(key: Uint8Array, archiveId: Uint8Array, sealed: Uint8Array): Uint8Array | null {
+  const plain = new Uint8Array(sealed.length - TAG_BYTES)
+  const opened = openInto(key, WRAP_NONCE, archiveId, sealed.subarray(0, plain.length), sealed.subarray(plain.length), plain)
+  return opened ? plain : null
 }
 
 function concat(...parts: Uint8Array[]): Uint8Array {

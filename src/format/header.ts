@@ -1,7 +1,7 @@
 /** The header and the key slots that follow it (§5.1): the first bytes of an archive. */
 import { WarpError } from '../base/errors.ts'
 import {
-  ARCHIVE_ID_BYTES, CHECKSUM_BYTES, HEADER_BYTES, KEY_BYTES, MAX_AVERAGE_BYTES, MAX_SLOTS, MIN_AVERAGE_BYTES,
+  ARCHIVE_ID_BYTES, CHECKSUM_BYTES, HEADER_BYTES, INHERITANCE_BYTES, INHERITANCE_FIELD_BYTES, KEY_BYTES, MAX_AVERAGE_BYTES, MAX_SLOTS, MIN_AVERAGE_BYTES,
   SLOT_BYTES,
 } from '../base/limits.ts'
 import { ByteReader, ByteWriter, equalBytes, isZero } from './cursor.ts'
@@ -25,6 +25,13 @@ export interface Header {
   segmentSalt: Uint8Array
   /** u8[32], zero if not encrypted */
   commitment: Uint8Array
+  /** Some chunks lie in another archive, the base (§6.5). */
+  thin: boolean
+  /**
+   * u8[96]: what the archive takes over from its base (§6.5), sealed if it is encrypted, else followed by
+   * zeros; null if nothing.
+   */
+  inheritance: Uint8Array | null
   /** u8[32], zero if not encrypted */
   mac: Uint8Array
   slots: KeySlot[]
@@ -32,9 +39,12 @@ export interface Header {
 
 const MAGIC = Uint8Array.of(0x89, 0x57, 0x41, 0x52, 0x50, 0x0d, 0x0a, 0x1a)
 const INCOMPAT_ENCRYPTED = 1
+const INCOMPAT_INHERITED_KEY = 2
+const INCOMPAT_THIN = 4
+const INCOMPAT_KNOWN = INCOMPAT_ENCRYPTED | INCOMPAT_INHERITED_KEY | INCOMPAT_THIN
 const NEWER = 'a newer version of warp may read it'
 const COMPAT_PARTIAL = 1
-const RESERVED_BYTES = 104
+const RESERVED_BYTES = 8
 /** Bytes of the header that the MAC covers; the slots come on top. */
 const MAC_INPUT_BYTES = 208
 /** Bytes of the header that the checksum covers; the slots come on top. */
@@ -51,7 +61,7 @@ export function writeHeader(
   hash: Hash,
   macOf: (bytesToMac: Uint8Array) => Uint8Array | null,
 ): Uint8Array {
-  const { archiveId, average, encrypted, partial, segmentSalt, commitment, slots } = header
+  const { archiveId, average, encrypted, partial, segmentSalt, commitment, thin, inheritance, slots } = header
   checkSlots(slots)
   if (!isAverage(average)) throw new RangeError(`${average} is not an average chunk size`)
   if (encrypted !== slots.length > 0) throw new RangeError('key slots go with encryption')
@@ -60,10 +70,14 @@ export function writeHeader(
     if (field.length !== KEY_BYTES) throw new RangeError('a salt or commitment has 32 bytes')
     if (!encrypted && !isZero(field)) throw new RangeError('a salt or commitment goes with encryption')
   }
+  if (thin && !inheritance) throw new RangeError('a thin archive names its base')
+  if (inheritance && inheritance.length !== INHERITANCE_FIELD_BYTES) throw new RangeError('an inheritance has 96 bytes')
+  const incompat = (encrypted ? INCOMPAT_ENCRYPTED : 0) | (encrypted && inheritance ? INCOMPAT_INHERITED_KEY : 0) | (thin ? INCOMPAT_THIN : 0)
   const start = new ByteWriter(MAC_INPUT_BYTES)
     .put(MAGIC).u16(VERSION).u16(slots.length)
-    .u32(encrypted ? INCOMPAT_ENCRYPTED : 0).u32(partial ? COMPAT_PARTIAL : 0)
-    .u32(average).put(archiveId).put(segmentSalt).put(commitment).zeros(RESERVED_BYTES)
+    .u32(incompat).u32(partial ? COMPAT_PARTIAL : 0)
+    .u32(average).put(archiveId).put(segmentSalt).put(commitment)
+    .put(inheritance ?? new Uint8Array(INHERITANCE_FIELD_BYTES)).zeros(RESERVED_BYTES)
     .take()
   const slotBytes = concat(slots.map(writeSlot))
   const mac = macOf(concat([start, slotBytes])) ?? new Uint8Array(KEY_BYTES)
@@ -119,20 +133,28 @@ export function readHeader(bytes: Uint8Array, hash: Hash): { header: Header; mac
   }
   const slotCount = reader.u16()
   const incompat = reader.u32()
-  if ((incompat & ~INCOMPAT_ENCRYPTED) !== 0) {
+  if ((incompat & ~INCOMPAT_KNOWN) !== 0) {
     const features = `0x${incompat.toString(16)}`
     throw new WarpError('ERR_WARP_FEATURE', `the archive needs unknown features (${features})`, { hint: NEWER })
   }
-  const encrypted = incompat !== 0
+  const encrypted = (incompat & INCOMPAT_ENCRYPTED) !== 0
+  const inheritsKey = (incompat & INCOMPAT_INHERITED_KEY) !== 0
+  const thin = (incompat & INCOMPAT_THIN) !== 0
   const partial = (reader.u32() & COMPAT_PARTIAL) !== 0
   const average = reader.u32()
   if (!isAverage(average)) throw malformed(`the average chunk size ${average} is out of range`)
   const archiveId = reader.take(ARCHIVE_ID_BYTES)
   const segmentSalt = reader.take(KEY_BYTES)
   const commitment = reader.take(KEY_BYTES)
+  const inheritance = reader.take(INHERITANCE_FIELD_BYTES)
   reader.zeros(RESERVED_BYTES)
   const mac = reader.take(KEY_BYTES)
   if (encrypted !== slotCount > 0) throw malformed('key slots without encryption, or encryption without any')
+  if (inheritsKey ? !encrypted : encrypted && thin) {
+    throw malformed('an archive takes over a chunk-id key and is not encrypted, or is thin, encrypted and takes over none')
+  }
+  if (!inheritsKey && !thin && !isZero(inheritance)) throw malformed('an archive without a base takes something over')
+  if (!encrypted && !isZero(inheritance.subarray(INHERITANCE_BYTES))) throw malformed('an archive that is not encrypted has something sealed')
   if (!encrypted && !(isZero(segmentSalt) && isZero(commitment) && isZero(mac))) {
     throw malformed('an archive that is not encrypted has a salt, a commitment or a MAC')
   }
@@ -142,7 +164,9 @@ export function readHeader(bytes: Uint8Array, hash: Hash): { header: Header; mac
   }
   checkSlots(slots)
   return {
-    header: { archiveId, average, encrypted, partial, segmentSalt, commitment, mac, slots },
+    header: {
+      archiveId, average, encrypted, partial, segmentSalt, commitment, thin, inheritance: inheritsKey || thin ? inheritance : null, mac, slots,
+    },
     macInput: concat([bytes.subarray(0, MAC_INPUT_BYTES), slotBytes]),
   }
 }

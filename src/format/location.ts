@@ -5,7 +5,7 @@ import { ByteReader, ByteWriter } from './cursor.ts'
 import type { Hint } from './entry.ts'
 
 export interface Location {
-  /** File offset of the block of each frame referred to, in order of first reference. */
+  /** Of each frame referred to, in order of first reference: the file offset of its block, negative in the base. */
   frames: number[]
   /** For each chunk extent, in content order: index into `frames`. */
   refFrames: Uint32Array
@@ -16,18 +16,24 @@ export interface Location {
 }
 
 const FLAG_HINTS = 1
+/** Of a frame in a thin archive: in the archive itself, or in its base. */
+const ORIGIN = { own: 0, base: 1 } as const
 
 /**
  * Writes a location part. Source: §8.2.
+ * @param thin the archive is thin: frames may lie in the base
  * @param lengths length of each chunk extent, bytes, in content order
  * @throws {RangeError} the frames are not in order of first reference
  */
-export function writeLocation(location: Location & { lengths: Uint32Array }): Uint8Array {
+export function writeLocation(location: Location & { lengths: Uint32Array }, thin = false): Uint8Array {
   const { frames, refFrames, refOffsets, lengths, hints } = location
   const hasHints = hints !== null && hints.length > 0
-  const writer = new ByteWriter(16 + 8 * frames.length + 5 * refFrames.length)
+  const writer = new ByteWriter(16 + 9 * frames.length + 5 * refFrames.length)
   writer.u8(hasHints ? FLAG_HINTS : 0).varint(frames.length)
-  for (const offset of frames) writer.varint(offset)
+  for (const offset of frames) {
+    if (thin) writer.u8(offset < 0 ? ORIGIN.base : ORIGIN.own).varint(Math.abs(offset))
+    else writer.varint(offset)
+  }
   let seen = 0
   let frame = -1
   let end = 0
@@ -53,16 +59,24 @@ export function writeLocation(location: Location & { lengths: Uint32Array }): Ui
  * lengths of frames.
  * @param lengths length of each chunk extent of the content, bytes, in order
  * @param fileCount records of type file in the content
+ * @param thin the archive is thin: frames may lie in the base
  * @throws {WarpError} ERR_WARP_MALFORMED
  */
-export function readLocation(bytes: Uint8Array, lengths: Uint32Array, fileCount: number): Location {
+export function readLocation(bytes: Uint8Array, lengths: Uint32Array, fileCount: number, thin = false): Location {
   const reader = new ByteReader(bytes)
   const flags = reader.u8()
   if (flags > FLAG_HINTS) throw malformed('reserved flags of a page are set')
   const frameCount = reader.varint()
   if (frameCount > lengths.length) throw malformed('a page lists more frames than it has chunks')
   const frames: number[] = []
-  for (let i = 0; i < frameCount; i++) frames.push(reader.varint())
+  for (let i = 0; i < frameCount; i++) {
+    const origin = thin ? reader.u8() : ORIGIN.own
+    if (origin > ORIGIN.base) throw malformed('a page refers to a frame of unknown origin')
+    const offset = reader.varint()
+    // No block lies where the header does; 0 has no negative to tell the base by.
+    if (origin === ORIGIN.base && offset === 0) throw malformed('a page refers to a frame where the header of the base is')
+    frames.push(origin === ORIGIN.base ? -offset : offset)
+  }
   if (new Set(frames).size !== frameCount) throw malformed('a page lists a frame twice')
   const refFrames = new Uint32Array(lengths.length)
   const refOffsets = new Uint32Array(lengths.length)

@@ -42,6 +42,8 @@ export interface Page extends PageContent, Location {
 export interface PageOptions {
   /** max of §4.1: the longest that a chunk may be, bytes */
   maxChunk: number
+  /** The archive is thin: frames may lie in its base (§8.2). Default false. */
+  thin?: boolean
 }
 
 /**
@@ -54,7 +56,7 @@ export interface PageOptions {
 export function readPage(plaintext: Uint8Array, options: PageOptions): Page {
   const { content, location } = splitParts(plaintext)
   const page = readPageContent(content, options)
-  return { content, location, ...page, ...readLocation(location, page.lengths, page.files) }
+  return { content, location, ...page, ...readLocation(location, page.lengths, page.files, options.thin ?? false) }
 }
 
 /** Reads the content part of a page alone; throws like `readPage`. */

@@ -130,7 +130,7 @@ t.test('a file that shrinks and grows again while it is read', async t => {
   content.fill(0, 106_496, 200_704)
   const file = path.join(makeDirectory(t), 'file')
   fs.writeFileSync(file, content)
-  const large = new LargeFile({ path: 'file', source: file, kind: 'file', size: content.length, mtimeMs: 0, ctimeMs: 0, inode: null, names: 0, stream: null })
+  const large = new LargeFile({ path: 'file', source: file, kind: 'file', size: content.length, mtimeMs: 0, ctimeMs: 0, ino: 0, dev: 0, inode: null, names: 0, stream: null })
   t.teardown(() => large.close())
   const cutter = new BatchCutter(AVERAGE)
   let total = 0

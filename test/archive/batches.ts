@@ -10,7 +10,7 @@ const AVERAGE = MIN_AVERAGE_BYTES
 
 function foundAt(file: string): Found {
   const { size } = fs.statSync(file)
-  return { path: path.basename(file), source: file, kind: 'file', size, mtimeMs: 0, ctimeMs: 0, inode: null, names: 0, stream: null }
+  return { path: path.basename(file), source: file, kind: 'file', size, mtimeMs: 0, ctimeMs: 0, ino: 0, dev: 0, inode: null, names: 0, stream: null }
 }
 
 async function batchesOf(files: string[], onBatch: (batch: Batch) => void): Promise<void> {

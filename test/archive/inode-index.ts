@@ -42,7 +42,7 @@ t.test('a disk that is full ends it: a link must not be lost', async t => {
 })
 
 function found(path: string, inode: string, names: number): Found {
-  return { path, source: '/dev/null', kind: 'fifo', size: 0, mtimeMs: 0, ctimeMs: 0, inode, names, stream: null }
+  return { path, source: '/dev/null', kind: 'fifo', size: 0, mtimeMs: 0, ctimeMs: 0, ino: 0, dev: 0, inode, names, stream: null }
 }
 
 /** What a batcher makes of each entry: F a file of its own, L a link, E the last link. */

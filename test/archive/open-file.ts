@@ -59,7 +59,7 @@ t.test('a large file is closed once, and knows whether it changed', async t => {
   const file = path.join(makeDirectory(t), 'f')
   fs.writeFileSync(file, 'content')
   const before = openDescriptors()
-  const found = { path: 'f', source: file, kind: 'file', size: 7, mtimeMs: 0, ctimeMs: 0, inode: null, names: 0, stream: null } as const
+  const found = { path: 'f', source: file, kind: 'file', size: 7, mtimeMs: 0, ctimeMs: 0, ino: 0, dev: 0, inode: null, names: 0, stream: null } as const
   const open = () => new LargeFile(found)
   const stable = open()
   t.match(stable.finish(7, false, t.fail), { metadata: { unstable: false, mode: 0o644 } })

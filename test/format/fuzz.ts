@@ -37,7 +37,7 @@ const recipientSlot: KeySlot = { type: 2, share: filled(32, 3), wrapped: filled(
 
 const plainHeader: Header = {
   archiveId: filled(16, 5), average: 65_536, encrypted: false, partial: false,
-  segmentSalt: filled(32, 0), commitment: filled(32, 0), mac: filled(32, 0), slots: [],
+  segmentSalt: filled(32, 0), commitment: filled(32, 0), mac: filled(32, 0), thin: false, inheritance: null, slots: [],
 }
 const sealedHeader: Header = {
   ...plainHeader, encrypted: true, partial: true, segmentSalt: filled(32, 6), commitment: filled(32, 7),

@@ -13,7 +13,7 @@ const filled = (length: number, value: number) => new Uint8Array(length).fill(va
 const slot: KeySlot = { type: 2, share: filled(32, 5), wrapped: filled(48, 6) }
 const plain: Omit<Header, 'mac'> = {
   archiveId: filled(16, 7), average: 65_536, encrypted: false, partial: false,
-  segmentSalt: filled(32, 0), commitment: filled(32, 0), slots: [],
+  segmentSalt: filled(32, 0), commitment: filled(32, 0), thin: false, inheritance: null, slots: [],
 }
 const sealed: Omit<Header, 'mac'> =
   { ...plain, encrypted: true, segmentSalt: filled(32, 8), commitment: filled(32, 9), slots: [slot, slot] }
@@ -58,7 +58,7 @@ t.test('round trip', async t => {
     fc.boolean(), fc.boolean(), bytes(16), bytes(32), bytes(32), slots, fc.integer({ min: 12, max: 22 }),
     (encrypted, partial, archiveId, segmentSalt, commitment, slots, power) => {
       const header = encrypted
-        ? { archiveId, average: 2 ** power, encrypted, partial, segmentSalt, commitment, slots }
+        ? { ...plain, archiveId, average: 2 ** power, encrypted, partial, segmentSalt, commitment, slots }
         : { ...plain, archiveId, average: 2 ** power, partial }
       const written = write(header)
       t.equal(readHeaderSize(written.subarray(0, HEADER_BYTES)), written.length)
@@ -103,9 +103,11 @@ t.test('fields that are wrong under a right checksum', async t => {
   t.throws(() => read([8, 2]), { code: 'ERR_WARP_VERSION' })
   t.throws(() => read([8, 0]), { code: 'ERR_WARP_VERSION' })
   t.throws(() => read([8, 2], [12, 2]), { code: 'ERR_WARP_VERSION' }, 'version comes before features')
-  t.throws(() => read([12, 2]), { code: 'ERR_WARP_FEATURE' })
+  t.throws(() => read([12, 8]), { code: 'ERR_WARP_FEATURE' })
+  t.throws(() => read([12, 2]), MALFORMED, 'the key of a base, not encrypted')
+  t.throws(() => readHeader(forge(write(sealed), [[12, 5]]), blake3), MALFORMED, 'thin and encrypted, with a key of its own')
   t.throws(() => read([15, 0x80]), { code: 'ERR_WARP_FEATURE' }, 'highest bit')
-  t.throws(() => read([12, 2], [104, 1]), { code: 'ERR_WARP_FEATURE' }, 'features come before the rest')
+  t.throws(() => read([12, 8], [104, 1]), { code: 'ERR_WARP_FEATURE' }, 'features come before the rest')
   t.throws(() => read([12, 1]), MALFORMED, 'encrypted without a slot')
   t.throws(() => read([40, 1]), MALFORMED, 'salt')
   t.throws(() => read([72, 1]), MALFORMED, 'commitment')
@@ -140,4 +142,15 @@ t.test('a writer refuses what no reader accepts', async t => {
   for (const change of cases) t.throws(() => write({ ...plain, ...change }), RangeError)
   t.throws(() => writeHeader(plain, blake3, macOf), RangeError)
   t.throws(() => write({ ...sealed, slots: new Array(65).fill(slot) }), LIMIT)
+})
+
+t.test('what is taken over from a base', async t => {
+  const inheritance = filled(96, 3)
+  const open = Uint8Array.from([...filled(80, 3), ...filled(16, 0)])
+  for (const header of [{ ...sealed, inheritance }, { ...sealed, inheritance, thin: true }, { ...plain, inheritance: open, thin: true }]) {
+    const { header: read } = readHeader(write(header), blake3)
+    t.strictSame([read.thin, read.inheritance], [header.thin, header.inheritance])
+  }
+  t.throws(() => write({ ...plain, thin: true }), RangeError)
+  t.throws(() => write({ ...sealed, inheritance: filled(95, 3) }), RangeError)
 })

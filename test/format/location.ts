@@ -103,3 +103,18 @@ t.test('a writer refuses frames that are out of order', async t => {
   t.throws(() => writeLocation({ ...location, refFrames: Uint32Array.of(1, 0) }), RangeError)
   t.throws(() => writeLocation({ ...location, refFrames: Uint32Array.of(0, 0) }), RangeError)
 })
+
+t.test('of a thin archive', async t => {
+  const lengths = Uint32Array.of(10, 20, 30)
+  const location = { frames: [-300, 300, -400], refFrames: Uint32Array.of(0, 1, 2), refOffsets: Uint32Array.of(0, 0, 5), hints: null }
+  const bytes = writeLocation({ ...location, lengths }, true)
+  t.strictSame(readLocation(bytes, lengths, 0, true), location)
+  t.throws(() => readLocation(bytes, lengths, 0, false), MALFORMED, 'its frames have origins')
+  const origin = Uint8Array.from(bytes)
+  t.equal(origin[2], 1)
+  origin[2] = 2
+  t.throws(() => readLocation(origin, lengths, 0, true), MALFORMED)
+  const twice = writeLocation({ ...location, frames: [-300, 300, -300], lengths }, true)
+  t.throws(() => readLocation(twice, lengths, 0, true), MALFORMED)
+  t.throws(() => readLocation(Uint8Array.of(0, 1, 1, 0, 1, 0), Uint32Array.of(1), 0, true), MALFORMED, 'offset 0 in the base')
+})

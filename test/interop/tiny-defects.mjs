@@ -5,8 +5,8 @@ import {compressLz4Block, u, varint} from './tiny-encoding.mjs'
 import {
   average, before, block, child, chunkOf, content, extraFrame, file, flip, footer, footerBytes,
   framesBetweenPages, goodZstd, header, index, large, letter, location, locked, lowOrderPoint, minHole,
-  of, partExtents, partsOf, payload, pieces, record, sealHeader, seed, set, slot, slots, small, twoPages,
-  zerosOf, zstdOf
+  inheriting, lockedOnBase, of, onBase, onLockedBase, partExtents, partsOf, payload, pieces, record, sealHeader,
+  seed, set, slot, slots, small, theBase, theThin, thin, thinId, twoPages, zerosOf, zstdOf
 } from './tiny-hostile.mjs'
 import {recipientOf, signerOf} from './tiny-writer.mjs'
 
@@ -22,7 +22,7 @@ export const defects = [
   ['version 2', 'unsupported', () => header(8, u(2, 2))],
   ['version 2, wrong checksum', 'malformed', () => flip(header(8, u(2, 2)), 240)],
   ['version 2, 65 slots', 'malformed', () => header(8, [2, 0, 65, 0])],
-  ['unknown incompat bit', 'unsupported', () => header(12, [2])],
+  ['unknown incompat bit', 'unsupported', () => header(12, [8])],
   ['65 slots', 'malformed', () => slots(65), locked],
   ['slots cut short', 'malformed', () => header(10, [64, 0])],
   ['average not a power of two', 'malformed', () => header(20, u(4, 4097))],
@@ -32,7 +32,7 @@ export const defects = [
   ['segment salt, not encrypted', 'malformed', () => header(40, [1])],
   ['commitment, not encrypted', 'malformed', () => header(103, [1])],
   ['MAC, not encrypted', 'malformed', () => header(239, [1])],
-  ['reserved bytes of the header', 'malformed', () => header(207, [1])],
+  ['reserved bytes of the header', 'malformed', () => header(200, [1])],
   ['encrypted without slots', 'malformed', () => header(12, [1])],
   ['slots without encryption', 'malformed', () => header(12, [0], locked), locked],
   ['commitment of another key', 'damaged', () => header(72, [1], locked), locked],
@@ -66,6 +66,21 @@ export const defects = [
   ['wrapped key changed', 'key', () => slot(48, [0, 0]), locked],
   ['encrypted, no key given', 'key', () => small({}, locked)],
   ['encrypted, another passphrase given', 'key', () => small({}, locked), {passphrase: 'q'}],
+  ]),
+  clause('6.5', [ // Bases
+  ['key of a base, not encrypted', 'malformed', () => header(12, [2])],
+  ['thin, encrypted, with a key of its own', 'malformed', () => header(12, [5], locked), locked],
+  ['inheritance without a base', 'malformed', () => header(104, [1])],
+  ['seal of an inheritance, not encrypted', 'malformed', () => thin({header: set(184, [1])}), onBase],
+  ['chunk-id key, not encrypted', 'malformed', () => thin({inheritance: set(0, [1])}), onBase],
+  ['base of its own', 'malformed', () => thin({inheritance: set(32, thinId)}), onBase],
+  ['inheritance changed', 'damaged', () => thin({header: value => flip(value, 104)}, lockedOnBase), onLockedBase],
+  ['base of a complete archive', 'malformed', () => inheriting({inheritance: set(32, [1])}), locked],
+  ['no base given', 'base', () => thin({inheritance: set(32, Buffer.alloc(16, 0xbb))})],
+  ['base of another id', 'base', () => thin({}), {base: 'good-files.warp'}],
+  ['base of another root', 'base', () => thin({inheritance: set(48, [1])}), onBase],
+  ['base with another chunk-id key', 'base', () => thin({inheritance: value => flip(value, 0)}, lockedOnBase), onLockedBase],
+  ['base that is thin', 'base', () => thin({}, {base: theThin, archiveId: Buffer.alloc(16, 0x7b)}), {base: 'good-thin.warp'}],
   ]),
   clause('5.3', [ // Blocks
   ['wrong block magic', 'malformed', () => small({'block header': set(0, [0])})],
@@ -257,6 +272,24 @@ export const defects = [
   ['frame that is a page', 'malformed', () => of([...twoPages(), file('6')], {
     location: (value, {page}) => void (page === 1 && (value.frames[0] = 256))
   })],
+  ['frame of unknown origin', 'malformed', () => thin({location: value => void (value.origins[0] = 2)}), onBase],
+  ['frame in the header of the base', 'malformed', () => thin({location: value => void (value.frames[0] = 0)}), onBase],
+  ['frame of the base listed twice', 'malformed', () => thin({location: value => {
+    value.frames.push(value.frames[0])
+    value.origins.push(1)
+    value.references.push({index: value.frames.length - 1, offset: 0})
+  }}), onBase],
+  ['frame of the base that is no block', 'malformed', () => thin({location: value => void value.frames[0]++}), onBase],
+  ['frame of the base that is a page', 'malformed', () => thin({
+    location: value => void (value.frames[0] = theBase.blocks.find(({kind}) => kind === 2).offset)
+  }), onBase],
+  ['frame beyond the base', 'malformed', () => thin({location: value => void (value.frames[0] = 2 ** 40)}), onBase],
+  ['reference beyond a frame of the base', 'malformed|damaged', () =>
+    thin({location: value => void (value.references[0].offset = 2 ** 20)}), onBase],
+  ['reference to another chunk of the base', 'damaged', () =>
+    thin({location: value => void (value.references[0].offset = 1)}), onBase],
+  ['frame of the archive instead of the base', 'malformed', () =>
+    thin({location: value => void (value.origins[0] = 0)}), onBase],
   ['reference to another chunk', 'damaged', () => location(
     value => void (value.references[1] = {index: 0, offset: 0}),
     [{path: 'a', content: [{data: letter}, {data: Buffer.from('y')}]}])],

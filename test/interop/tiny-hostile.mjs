@@ -125,3 +125,42 @@ export const lowOrderPoint = Buffer.alloc(32)
 export const chunkOf = length => ({data: noise(length)})
 /** A chunk that compresses to little. */
 export const zerosOf = length => ({data: Buffer.alloc(length)})
+
+// §6.5: bases, and archives on them
+
+const baseId = Buffer.alloc(16, 0xba)
+export const thinId = Buffer.alloc(16, 0x7a)
+const baseFiles = () => [{path: 'a', content: [{data: noise(5000)}]}, {path: 'b', content: noise(100, 'b')}]
+/** One file as in the base, one that is new. */
+const thinFiles = () => [{path: 'a', content: [{data: noise(5000)}]}, {path: 'c', content: noise(300, 'c')}]
+
+export const theBase = writeArchive(baseFiles(), {average, archiveId: baseId})
+const lockedBaseId = Buffer.alloc(16, 0xbc)
+const lockedBase = writeArchive(baseFiles(), {average, archiveId: lockedBaseId, ...locked})
+export const lockedOnBase = {...locked, base: lockedBase, archiveKey: Buffer.alloc(32, 0xb3)}
+export const onBase = {base: 'good-base.warp'}
+export const onLockedBase = {...locked, base: 'good-base-encrypted.warp'}
+
+/** A thin archive changed on its way out. */
+export const thin = (hooks, options = {base: theBase}) =>
+  of(thinFiles(), hooks, {archiveId: thinId, thin: true, ...options})
+export const theThin = writeArchive(thinFiles(), {average, archiveId: thinId, thin: true, base: theBase})
+/** A complete archive with the chunk-id key of its base. */
+export const inheriting = hooks => of(thinFiles(), hooks, {archiveId: thinId, ...lockedOnBase})
+
+/** [name, about, clause, entries, options, keys] as in make.mjs */
+export const goodBases = [
+  ['base', 'A base: complete, as any archive is.', '6.5', baseFiles, {archiveId: baseId}],
+  ['base-encrypted', 'An encrypted base.', '6.5', baseFiles, {archiveId: lockedBaseId, ...locked}, locked],
+  ['thin', 'Thin: one chunk lies in the base, one in the archive.', '8.2', thinFiles,
+    {archiveId: thinId, thin: true, base: theBase}, onBase],
+  ['thin-encrypted', 'Thin and encrypted.', '6.5', thinFiles, {archiveId: thinId, thin: true, ...lockedOnBase}, onLockedBase],
+  ['thin-origins', 'Chunks of the base and of the archive in turn, in one page.', '8.2', () => {
+    const [one, two, own] = [{data: noise(5000)}, {data: noise(100, 'b')}, {data: noise(300, 'c')}]
+    return [{path: 'a', content: [one, own, two, one, two]}, {path: 'b', content: [own, two]}]
+  }, {archiveId: thinId, thin: true, base: theBase}, onBase],
+  ['thin-nothing-new', 'Thin, without a frame of its own.', '8.2', baseFiles,
+    {archiveId: thinId, thin: true, base: theBase}, onBase],
+  ['inherited-key', 'Complete, with the chunk-id key of an encrypted base.', '6.5', thinFiles,
+    {archiveId: thinId, ...lockedOnBase}, locked]
+]

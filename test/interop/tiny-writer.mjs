@@ -2,7 +2,7 @@
 // independent reader, and hostile ones: every structure can be changed on its way out.
 //
 //   writeArchive(entries, options) →
-//     {bytes, root, rootHex, blocks: [{kind, ordinal, offset, length}], archiveKey}
+//     {bytes, root, rootHex, blocks: [{kind, ordinal, offset, length}], archiveKey, archiveId, chunkIdKey, known}
 //
 // entries: array or iterable of
 //   {path, type?, mode?, uid?, gid?, user?, group?, mtime?: [s, ns], unstable?, flags?,
@@ -15,11 +15,13 @@
 //   average (65,536), codec (0, 1 or 2, for frames), metaCodec (0 or 2), frameBytes (4 MiB), fanOut (128),
 //   sort (true; false keeps the order given), archiveId, compat (0),
 //   passphrase, recipients ([public key]), iterations (1), memory (8), archiveKey, segmentSalt: encryption,
+//   base (what writeArchive returned), thin (false): §6.5, with average and keys that fit it,
 //   signerSeed (32 bytes): signature, hint on entries: change hints,
 //   hook(name, value, where): called with each structure below; what it changes in `value` counts, and what
 //   it returns (unless undefined) takes the place of `value`.
 //
 // name             value                                                            when
+// 'inheritance'    Buffer of 80: §6.5                                               before it is sealed
 // 'header'         Buffer of 256                                                    before MAC and checksum
 // 'slot'           Buffer of 96                                                     likewise
 // 'header sealed'  Buffer: header and slots                                         last of all
@@ -27,7 +29,7 @@
 // 'record'         {path, type, metadata fields, target, link, device, extents}     likewise
 // 'record bytes'   {head, extents: [Buffer], tail}                                  before it is counted
 // 'close'          boolean; where: {S, L, R, isComplete}                            whether the page closes
-// 'location'       {flags, frames: [offset], references: [{next} | {index, offset}], hints}  likewise
+// 'location'       {flags, frames: [offset], origins: [0 | 1], references: [{next} | {index, offset}], hints}  likewise
 // 'content bytes', 'location bytes'   Buffer; where: {kind, page | level}           before their digest
 // 'plain'          Buffer; where: {kind}: plaintext of any block                    after the digests
 // 'child'          {contentDigest, firstPath, firstOffset, entries, offset, locationDigest}; where: {level}
@@ -98,6 +100,7 @@ class Writer {
     this.counts = {entries: 0, logicalBytes: 0, chunkRefs: 0, frameBytes: 0, frames: 0, pages: 0}
     this.levels = []
     this.known = new Map()
+    this.baseFrames = new Map()
     this.ids = new WeakMap()
     this.numbers = new Map()
     this.frame = null
@@ -118,7 +121,7 @@ class Writer {
   // §5.1, §5.2, §6
 
   header() {
-    const {passphrase, recipients = [], compat = 0, average} = this.options
+    const {passphrase, recipients = [], compat = 0, average, base, thin} = this.options
     const isEncrypted = passphrase !== undefined || recipients.length > 0
     this.archiveId = bytesOf(this.options.archiveId ?? Buffer.alloc(16, 0xa1))
     this.archiveKey = bytesOf(this.options.archiveKey ?? Buffer.alloc(32, 0xb2))
@@ -126,14 +129,25 @@ class Writer {
     const key = context => derive(`warp-archive 1 ${context}`, this.archiveKey)
     this.commitment = isEncrypted ? key('key commitment') : Buffer.alloc(32)
     if (isEncrypted) {
-      this.chunkIdKey = key('chunk id')
+      this.chunkIdKey = base?.chunkIdKey ?? key('chunk id')
       this.sealingKey = derive('warp-archive 1 sealing', this.archiveKey, salt)
     }
+    let inheritance = Buffer.alloc(96)
+    if (thin || base?.chunkIdKey) {
+      const plain = this.hook('inheritance', Buffer.concat([
+        this.chunkIdKey ?? Buffer.alloc(32), thin ? base.archiveId : Buffer.alloc(16), thin ? base.root : Buffer.alloc(32)
+      ]))
+      const inheritanceKey = derive('warp-archive 1 inheritance', this.archiveKey, salt)
+      inheritance = isEncrypted
+        ? Buffer.from(chacha20poly1305(inheritanceKey, Buffer.alloc(12), this.archiveId).encrypt(plain))
+        : Buffer.concat([plain, Buffer.alloc(16)])
+    }
+    const incompat = (isEncrypted ? 1 : 0) + (isEncrypted && base ? 2 : 0) + (thin ? 4 : 0)
     const slots = recipients.map((recipient, i) => this.recipientSlot(recipient, i))
     if (passphrase !== undefined) slots.push(this.passphraseSlot(bytesOf(passphrase)))
     let header = Buffer.concat([
-      Buffer.from('89574152500d0a1a', 'hex'), u(2, 1), u(2, slots.length), u(4, isEncrypted ? 1 : 0),
-      u(4, compat), u(4, average), this.archiveId, salt, this.commitment, Buffer.alloc(152)
+      Buffer.from('89574152500d0a1a', 'hex'), u(2, 1), u(2, slots.length), u(4, incompat),
+      u(4, compat), u(4, average), this.archiveId, salt, this.commitment, inheritance, Buffer.alloc(56)
     ])
     header = this.hook('header', header)
     const slotBytes = Buffer.concat(slots.map((slot, i) => this.hook('slot', slot, {index: i})))
@@ -267,7 +281,7 @@ class Writer {
 
   store(data, id) {
     const name = Buffer.from(id).toString('hex')
-    const known = this.known.get(name)
+    const known = this.known.get(name) ?? (this.options.thin ? this.inBase(name) : undefined)
     if (known) return known
     this.frame ??= {chunks: [], length: 0}
     const place = {frame: this.frame, offset: this.frame.length}
@@ -276,6 +290,16 @@ class Writer {
     this.known.set(name, place)
     if (this.frame.length >= this.options.frameBytes) this.flushFrame()
     return place
+  }
+
+  /** Where the base holds a chunk. */
+  inBase(name) {
+    const known = this.options.base.known.get(name)
+    if (!known) return undefined
+    const {offset} = known.frame
+    const frame = this.baseFrames.get(offset) ?? {offset, origin: 1}
+    this.baseFrames.set(offset, frame)
+    return {frame, offset: known.offset}
   }
 
   closes(isComplete) {
@@ -346,11 +370,13 @@ class Writer {
       return next ? {next} : {index: frames.indexOf(frame), offset}
     })
     const fields = this.hook('location', {
-      flags: page.hasHints ? 1 : 0, frames: frames.map(frame => frame.offset), references,
+      flags: page.hasHints ? 1 : 0, frames: frames.map(frame => frame.offset),
+      origins: frames.map(frame => frame.origin ?? 0), references,
       hints: page.hasHints ? page.hints : []
     }, {page: this.counts.pages})
     return Buffer.concat([
-      u(1, fields.flags), varint(fields.frames.length), ...fields.frames.map(varint),
+      u(1, fields.flags), varint(fields.frames.length),
+      ...fields.frames.map((frame, i) => this.options.thin ? Buffer.concat([u(1, fields.origins[i]), varint(frame)]) : varint(frame)),
       ...fields.references.map(({next, index, offset}) =>
         next ? varint(0) : Buffer.concat([varint(index + 1), varint(offset)])),
       ...fields.hints.map(({ctime, inode, device}) =>
@@ -399,7 +425,8 @@ class Writer {
     this.block(FOOTER, 0, bytes)
     return {
       bytes: Buffer.concat(this.out), root, rootHex: Buffer.from(root).toString('hex'),
-      blocks: this.blocks, archiveKey: this.archiveKey
+      blocks: this.blocks, archiveKey: this.archiveKey, archiveId: this.archiveId, chunkIdKey: this.chunkIdKey,
+      known: this.known
     }
   }
 

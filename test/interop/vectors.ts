@@ -4,7 +4,7 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { open } from '../../src/index.ts'
-import type { Archive, Entry, ErrorClass, Keys } from '../../src/index.ts'
+import type { Archive, BaseOptions, Entry, ErrorClass, Keys } from '../../src/index.ts'
 import { readIdentity } from '../../src/index.ts'
 import {
   makeSandbox, removeTree, surroundings, tryExtract, tryList, tryVerify, type From,
@@ -32,6 +32,7 @@ interface Vector {
   clause: string
   passphrase?: string
   identity?: string
+  base?: string
   expect: { class: 'ok' | ErrorClass; or?: ErrorClass[]; root?: string; signer?: string; entries?: ExpectedEntry[] }
 }
 
@@ -82,9 +83,10 @@ function describeOther(entry: OtherEntry, archive: OtherArchive, expected?: Expe
   }
 }
 
-const keysOf = ({ passphrase, identity }: Vector): Keys => ({
+const keysOf = ({ passphrase, identity, base }: Vector): Keys & BaseOptions => ({
   ...(passphrase !== undefined && { passphrase }),
   ...(identity !== undefined && { identities: [readIdentity(identity)] }),
+  ...(base !== undefined && { base: join(directory, base) }),
 })
 
 t.test('are what make.mjs makes', async t => {
@@ -97,12 +99,13 @@ t.test('are what make.mjs makes', async t => {
 
 for (const vector of vectors) {
   const { file, passphrase, identity, expect } = vector
+  const otherKeys = { passphrase, identity, ...(vector.base !== undefined && { base: join(directory, vector.base) }) }
   t.test(file, async t => {
     const classes: string[] = [expect.class, ...expect.or ?? []]
     const sandbox = makeSandbox(t)
     sandbox.archive = join(directory, file)
     const keys = keysOf(vector)
-    t.ok(classes.includes(independent.verdictOf(sandbox.archive, { passphrase, identity })), 'the independent reader')
+    t.ok(classes.includes(independent.verdictOf(sandbox.archive, otherKeys)), 'the independent reader')
     const around = surroundings(sandbox)
     for (const from of ['file', 'stream'] as From[]) {
       const verified = await tryVerify(sandbox, from, keys)
@@ -131,7 +134,7 @@ for (const vector of vectors) {
     }
     t.strictSame(sorted(entries), sorted(expect.entries!), 'the library')
 
-    const other = independent.open(sandbox.archive, { passphrase, identity })
+    const other = independent.open(sandbox.archive, otherKeys)
     t.equal(other.root, expect.root)
     const described = [...other.entries()].map(entry => describeOther(entry, other, expect.entries![entry.number]))
     t.strictSame(sorted(described), sorted(expect.entries!), 'the independent reader')

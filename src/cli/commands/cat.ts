@@ -2,7 +2,7 @@
 import { isatty } from 'node:tty'
 import { EXIT, WarpError } from '../../base/errors.ts'
 import { withKeys } from '../keys.ts'
-import { KEYS, PASSPHRASE_VARIABLE, READING_EXITS } from '../options.ts'
+import { BASE, KEYS, PASSPHRASE_VARIABLE, CONTENT_EXITS } from '../options.ts'
 import { archivePath } from '../selection.ts'
 import { parseSize } from '../sizes.ts'
 import type { Context } from '../context.ts'
@@ -30,12 +30,13 @@ export const spec: CommandSpec = {
       ],
     },
     KEYS,
+    BASE,
   ],
   examples: [
     { text: 'One file', command: 'warp cat backup.warp Documents/letter.txt' },
     { text: '1 MiB from the middle', command: 'warp cat disk.warp disk.img --offset 40G --length 1M > part' },
   ],
-  exits: ['incomplete', ...READING_EXITS],
+  exits: ['incomplete', ...CONTENT_EXITS],
   environment: [PASSPHRASE_VARIABLE],
 }
 

@@ -3,7 +3,7 @@ import { isatty } from 'node:tty'
 import { EXIT, WarpError } from '../../base/errors.ts'
 import { MAX_AVERAGE_BYTES, MIN_AVERAGE_BYTES } from '../../base/limits.ts'
 import { pathBytes } from '../arguments.ts'
-import { newPassphrase, readIdentities, wipeIdentity } from '../keys.ts'
+import { newPassphrase, readBaseKeys, readIdentities, wipeIdentity, wipeKeys } from '../keys.ts'
 import { INDEX_TEMP_DIR, MEMORY, OUTPUT_ARCHIVE, THREADS } from '../options.ts'
 import { readNamedFile, toHex, type Table } from '../output.ts'
 import { startProgress } from '../progress.ts'
@@ -28,6 +28,8 @@ export const spec: CommandSpec = {
     'A file that cannot be read is left out and told of, a file that changes while it is read is stored and '
     + 'marked unstable: the archive is complete then but for these, and the exit status is 3.',
     'Nothing is encrypted unless a passphrase or a recipient is given.',
+    'With --base OLD, a file whose size, times, inode and device are as OLD knows them is not read. ARCHIVE is '
+    + 'complete by itself all the same, unless --thin is given. OLD and ARCHIVE are both encrypted or neither.',
   ],
   operands: { min: 0, max: Infinity, completes: 'file' },
   groups: [
@@ -42,8 +44,8 @@ export const spec: CommandSpec = {
         { name: 'level', value: 'N', help: `level of zstd, 1 to ${MAX_LEVEL}; default: 3` },
         {
           name: 'chunk-size', value: 'SIZE',
-          help: 'average size of a chunk, a power of two from 4K to 4M; default: 64K, more from 64 GiB of '
-            + 'input on',
+          help: 'average size of a chunk, a power of two from 4K to 4M; default: 8K below 256 MiB of input, '
+            + '64K below 64 GiB, then more',
         },
         {
           name: 'reproducible',
@@ -94,6 +96,28 @@ export const spec: CommandSpec = {
       ],
     },
     {
+      title: 'Base',
+      options: [
+        {
+          name: 'base', value: 'OLD', completes: 'file',
+          help: 'take over what is unchanged since from OLD, an archive of the same PATHs, without reading it; '
+            + 'chunk size and keys of chunks are those of OLD',
+        },
+        {
+          name: 'thin',
+          help: 'refer to what OLD holds instead of storing it: whoever reads ARCHIVE needs OLD, unchanged, too',
+        },
+        {
+          name: 'base-passphrase-file', value: 'FILE', completes: 'file',
+          help: 'the first line of FILE opens OLD; - is standard input; default: the passphrase of ARCHIVE',
+        },
+        {
+          name: 'base-identity', value: 'FILE', completes: 'file', repeatable: true,
+          help: 'an identity that opens OLD; may be given more than once',
+        },
+      ],
+    },
+    {
       title: 'Resources',
       options: [THREADS, MEMORY, INDEX_TEMP_DIR, { name: 'stats', help: 'tell at the end in which stages the threads spent their time' }],
     },
@@ -109,9 +133,10 @@ export const spec: CommandSpec = {
       text: 'Encrypted to a key',
       command: 'warp create -o private.warp --recipient warp-recipient1... Documents',
     },
+    { text: 'Again after little has changed', command: 'warp create -o tuesday.warp --base monday.warp Documents' },
     { text: 'What Git knows', command: 'git ls-files -z | warp create -o src.warp -0 --files-from -' },
   ],
-  exits: ['incomplete', 'output'],
+  exits: ['incomplete', 'output', 'malformed', 'unsupported', 'key', 'damaged'],
   environment: [{
     name: 'WARP_PASSPHRASE',
     help: 'encrypt with this passphrase; not looked at with --passphrase-file, nor with --recipient alone',
@@ -151,9 +176,12 @@ export async function run(context: Context): Promise<number> {
     })
   }
   const [signWith] = await readIdentities(args.texts('sign').slice(-1))
+  const base = args.text('base')
+  const baseKeys = await readBaseKeys(context, passphrase)
   const { watch, stop } = await startProgress(context, 'create', true)
   try {
     const result = await create({
+      base, baseKeys, thin: args.flag('thin'),
       ...settings, ...watch, inputs, exclude, recipients, passphrase, reproducible, signWith, signal,
       output: toStdout ? { fd: STDOUT_FD } : archive,
       oneFileSystem: args.flag('one-file-system'),
@@ -168,6 +196,7 @@ export async function run(context: Context): Promise<number> {
   } finally {
     stop()
     passphrase?.fill(0)
+    wipeKeys(baseKeys)
     if (signWith) wipeIdentity(signWith)
   }
 }
@@ -260,12 +289,13 @@ function tabulateStages({ stages, durationMs }: CreateResult): Table {
 }
 
 export function tabulate(name: string, result: CreateResult): Table {
-  const { entries, logicalBytes, frameBytes, archiveBytes, problems, durationMs, root } = result
+  const { entries, logicalBytes, frameBytes, archiveBytes, problems, durationMs, root, kept } = result
   const ratio = archiveBytes > 0 && logicalBytes > archiveBytes
     ? ` (${(logicalBytes / archiveBytes).toFixed(1)} times smaller)` : ''
   return [
     ['archive', name],
     ['stored', `${countOf(entries, 'entry', 'entries')}, ${formatBytes(logicalBytes)}`],
+    ...kept.files > 0 ? [['unchanged', `${countOf(kept.files, 'file')}, ${formatBytes(kept.bytes)}; not read`] as const] : [],
     ...frameBytes < logicalBytes
       ? [['unique', `${formatBytes(frameBytes)}; the rest are duplicates and holes`] as const] : [],
     ['archive size', `${formatBytes(archiveBytes)}${ratio}`],

@@ -1,7 +1,7 @@
 /** `warp diff` */
 import { EXIT } from '../../base/errors.ts'
 import { withKeys } from '../keys.ts'
-import { KEYS, PASSPHRASE_VARIABLE, READING_EXITS } from '../options.ts'
+import { BASE, KEYS, PASSPHRASE_VARIABLE, CONTENT_EXITS } from '../options.ts'
 import { jsonName } from '../output.ts'
 import { startProgress } from '../progress.ts'
 import type { Context } from '../context.ts'
@@ -19,12 +19,12 @@ export const spec: CommandSpec = {
     'The keys given are tried on both archives.',
   ],
   operands: { min: 2, max: 2, completes: 'file' },
-  groups: [KEYS],
+  groups: [KEYS, BASE],
   examples: [
     { text: 'What changed since', command: 'warp diff monday.warp tuesday.warp' },
     { text: 'Is a restored tree the same', command: 'warp diff backup.warp restored' },
   ],
-  exits: ['incomplete', 'different', ...READING_EXITS],
+  exits: ['incomplete', 'different', ...CONTENT_EXITS],
   environment: [PASSPHRASE_VARIABLE],
 }
 

@@ -1,6 +1,6 @@
 /** `warp extract` */
 import { EXIT, WarpError } from '../../base/errors.ts'
-import { KEYS, MEMORY, PASSPHRASE_VARIABLE, READING_EXITS, SELECTION, TEMP_DIR, THREADS } from '../options.ts'
+import { BASE, KEYS, MEMORY, PASSPHRASE_VARIABLE, CONTENT_EXITS, SELECTION, TEMP_DIR, THREADS } from '../options.ts'
 import { toHex } from '../output.ts'
 import { startProgress } from '../progress.ts'
 import { selectedPaths } from '../selection.ts'
@@ -45,6 +45,7 @@ export const spec: CommandSpec = {
     },
     { title: 'Selection', options: SELECTION },
     KEYS,
+    BASE,
     { title: 'Resources', options: [THREADS, MEMORY, TEMP_DIR] },
   ],
   examples: [
@@ -52,7 +53,7 @@ export const spec: CommandSpec = {
     { text: 'One directory', command: 'warp extract backup.warp Documents/letters' },
     { text: 'From another machine', command: 'ssh host "cat src.warp" | warp extract - -C src' },
   ],
-  exits: ['incomplete', ...READING_EXITS],
+  exits: ['incomplete', ...CONTENT_EXITS],
   environment: [PASSPHRASE_VARIABLE],
 }
 

@@ -40,9 +40,9 @@ export async function run(context: Context): Promise<number> {
       const info = await reader.info(watch)
       stop()
       const signer = info.signer === null ? null : formatSigner(info.signer)
-      const { archiveId, root, signer: _, ...facts } = info
+      const { archiveId, baseId, root, signer: _, ...facts } = info
       await output.result(
-        { archive, archiveId: toHex(archiveId), root: toHex(root), signer, ...facts },
+        { archive, archiveId: toHex(archiveId), baseId: baseId && toHex(baseId), root: toHex(root), signer, ...facts },
         tabulate(archive, info, signer),
         true,
       )
@@ -71,6 +71,7 @@ function tabulate(archive: string, info: ArchiveInfo, signer: string | null): Ta
   const holes = info.holeBytes > 0 ? `, ${formatBytes(info.holeBytes)} of it holes` : ''
   const storedBytes = info.codecs.reduce((sum, codec) => sum + codec.storedBytes, 0)
   const notes = [
+    ...info.baseId ? [`thin: ${formatBytes(info.baseBytes)} of its content lie in the archive ${toHex(info.baseId)}`] : [],
     ...info.partial ? ['partial: made by warp recover'] : [],
     ...info.unstable > 0 ? [`${countOf(info.unstable, 'file')} changed while being read`] : [],
   ]

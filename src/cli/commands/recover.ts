@@ -1,13 +1,13 @@
 /** `warp recover` */
 import { EXIT, WarpError } from '../../base/errors.ts'
 import { readPassphraseFile, withKeys } from '../keys.ts'
-import { INDEX_TEMP_DIR, KEYS, MEMORY, OUTPUT_ARCHIVE, PASSPHRASE_VARIABLE, READING_EXITS, THREADS } from '../options.ts'
+import { BASE, INDEX_TEMP_DIR, KEYS, MEMORY, OUTPUT_ARCHIVE, PASSPHRASE_VARIABLE, CONTENT_EXITS, THREADS } from '../options.ts'
 import { startProgress } from '../progress.ts'
 import { countOf, formatBytes } from '../sizes.ts'
 import { describeCreated, parseMemory, parseThreads, tabulate } from './create.ts'
 import type { Context } from '../context.ts'
 import type { CommandSpec } from '../spec.ts'
-import type { Keys } from '../../index.ts'
+import type { BaseOptions, Keys } from '../../index.ts'
 
 export const spec: CommandSpec = {
   name: 'recover',
@@ -36,10 +36,11 @@ export const spec: CommandSpec = {
       ],
     },
     KEYS,
+    BASE,
     { title: 'Resources', options: [THREADS, MEMORY, INDEX_TEMP_DIR] },
   ],
   examples: [{ text: 'What a failing disk left', command: 'warp recover backup.warp -o rescued.warp' }],
-  exits: ['incomplete', ...READING_EXITS],
+  exits: ['incomplete', ...CONTENT_EXITS],
   environment: [PASSPHRASE_VARIABLE],
 }
 
@@ -55,17 +56,18 @@ export async function run(context: Context): Promise<number> {
   const hasNewKeys = newPassphrase !== undefined || newRecipients.length > 0
   try {
     return await withKeys(context, async keys => {
+      const { base, baseKeys } = keys
       if (hasNewKeys) return await recoverTo(path, context, keys, { newPassphrase, newRecipients })
       try {
         // What was not encrypted stays so, even if a passphrase is at hand.
-        return await recoverTo(path, context, {}, {})
+        return await recoverTo(path, context, { base }, {})
       } catch (error) {
         if (!(error instanceof WarpError) || error.code !== 'ERR_WARP_KEY_NEEDED') throw error
         const { identities } = keys
         const hasIdentity = identities !== undefined && identities.length > 0
         const passphrase = keys.passphrase ?? (hasIdentity ? null : await keys.askPassphrase?.()) ?? undefined
         if (passphrase === undefined && !hasIdentity) throw error
-        return await recoverTo(path, context, { passphrase, identities }, { newPassphrase: passphrase })
+        return await recoverTo(path, context, { passphrase, identities, base, baseKeys }, { newPassphrase: passphrase })
       }
     })
   } finally {
@@ -78,7 +80,7 @@ interface NewKeys {
   newRecipients?: Uint8Array[]
 }
 
-async function recoverTo(path: string, context: Context, keys: Keys, newKeys: NewKeys): Promise<number> {
+async function recoverTo(path: string, context: Context, keys: Keys & BaseOptions, newKeys: NewKeys): Promise<number> {
   const { args, output } = context
   const [archive] = args.operands
   const { recover } = await import('../../index.ts')

@@ -1,6 +1,6 @@
 /** `warp verify` */
 import { EXIT } from '../../base/errors.ts'
-import { KEYS, MEMORY, PASSPHRASE_VARIABLE, READING_EXITS, TEMP_DIR, THREADS } from '../options.ts'
+import { BASE, KEYS, MEMORY, PASSPHRASE_VARIABLE, CONTENT_EXITS, TEMP_DIR, THREADS } from '../options.ts'
 import { toHex } from '../output.ts'
 import { startProgress } from '../progress.ts'
 import { countOf, formatBytes, formatDuration } from '../sizes.ts'
@@ -30,6 +30,7 @@ export const spec: CommandSpec = {
       ],
     },
     KEYS,
+    BASE,
     { title: 'Resources', options: [THREADS, MEMORY, TEMP_DIR] },
   ],
   examples: [
@@ -37,7 +38,7 @@ export const spec: CommandSpec = {
     { text: 'Who made it', command: 'warp verify release.warp --signed-by warp-signer1...' },
     { text: 'A copy on another machine', command: 'ssh host "cat backup.warp" | warp verify -' },
   ],
-  exits: READING_EXITS,
+  exits: CONTENT_EXITS,
   environment: [PASSPHRASE_VARIABLE],
 }
 
@@ -57,7 +58,7 @@ export async function run(context: Context): Promise<number> {
     const { watch, stop } = await startProgress(context, 'verify')
     try {
       const result = await verify(source, { ...options, ...watch, ...keys })
-      const { damage, root, archiveId, signer, ...facts } = result
+      const { damage, root, archiveId, baseId, signer, ...facts } = result
       stop()
       for (const { error, paths, more } of damage) {
         output.error(error)
@@ -68,13 +69,14 @@ export async function run(context: Context): Promise<number> {
       const state = damage.length > 0 ? 'damaged' : options.quick ? 'good, content not read' : 'good'
       await output.result({
         archive, good: damage.length === 0, quick: options.quick, root: toHex(root),
-        archiveId: toHex(archiveId), signer: signedBy, ...facts,
+        archiveId: toHex(archiveId), baseId: baseId && toHex(baseId), signer: signedBy, ...facts,
         damage: damage.map(({ error, paths, more }) => ({ ...error.toData(), paths, more })),
       }, [
         ['archive', `${archive === '-' ? 'standard input' : archive}: ${state}`],
         ['holds', `${countOf(facts.entries, 'entry', 'entries')}, ${formatBytes(facts.logicalBytes)}`],
         ...facts.unstable > 0 ? [['unstable', countOf(facts.unstable, 'file')] as const] : [],
         ...facts.partial ? [['partial', 'made by warp recover'] as const] : [],
+        ...baseId ? [['thin', `with the archive ${toHex(baseId)}`] as const] : [],
         ['encrypted', facts.encrypted ? 'yes' : 'no'],
         ['signed', signedBy === null ? 'no' : `by ${signedBy}`],
         ['root', toHex(root)],

@@ -38,6 +38,8 @@ export interface OtherKeys {
   passphrase?: string | Uint8Array
   /** Seed, or its text. */
   identity?: string | Uint8Array
+  /** The archive that a thin one refers to. */
+  base?: string | Uint8Array
 }
 
 export const independent = {
