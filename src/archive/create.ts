@@ -154,7 +154,7 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
       maxBytes: job.indexBytes ?? memory.indexBytes, tempDir: options.tempDir,
       onDegraded: (reason) => report({ kind: 'note', message: `${reason}: the index of chunks does not fit, and some duplicates are stored again` }),
     },
-    takenOver: base?.takenOver(pool, archive.sealing) ?? null, thin: base?.inheritance?.base != null,
+    takenOver: base?.takenOver(pool, archive.sealing) ?? null, thin: base?.isThin ?? false,
     onProblem: (kind, path, message) => report({ kind, message, path: displayPath(path) }),
     onDone: (entries, bytes, path) => {
       doneEntries += entries
