@@ -67,8 +67,9 @@ const STYLE = `<style>
 text { font: 13px system-ui, "DejaVu Sans", sans-serif; fill: #1f2328 }
 .title { font-size: 16px; font-weight: 600 } .group { font-size: 14px; font-weight: 600 }
 .end { text-anchor: end } .middle { text-anchor: middle; font-size: 12px } .value { font-size: 12px }
+.value, .group { paint-order: stroke; stroke: #ffffff; stroke-width: 5px }
 .ground { fill: #ffffff } .warp { fill: #0969da } .peer { fill: #a8b1bb } .one { stroke: #57606a; stroke-dasharray: 3 3 }
 @media (prefers-color-scheme: dark) {
-text { fill: #e6edf3 } .ground { fill: #0d1117 } .warp { fill: #4493f8 } .peer { fill: #59636e } .one { stroke: #9198a1 }
+text { fill: #e6edf3 } .value, .group { stroke: #0d1117 } .ground { fill: #0d1117 } .warp { fill: #4493f8 } .peer { fill: #59636e } .one { stroke: #9198a1 }
 }
 </style>`

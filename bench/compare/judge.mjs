@@ -13,14 +13,15 @@ import { isWarp } from './result.mjs'
 
 /**
  * @param {import('./result.mjs').Result[]} results
- * @returns {Verdict[]} one for each target
+ * @returns {Verdict[]} one for each target whose job ran
  */
 export function judgeTargets(results) {
-  return COMPARE_TARGETS.map((target) => {
+  return COMPARE_TARGETS.flatMap((target) => {
     const { job, input, of, against, limit } = target
     const result = results.find((candidate) => candidate.job === job && candidate.input === input)
-    const row = result?.rows.find(({ name }) => name === (target.tool ?? 'warp'))
-    const peers = (against ?? []).map((name) => result?.rows.find((candidate) => candidate.name === name))
+    if (!result) return []
+    const row = result.rows.find(({ name }) => name === (target.tool ?? 'warp'))
+    const peers = (against ?? []).map((name) => result.rows.find((candidate) => candidate.name === name))
     const verdict = { what: `${[job, input].filter(Boolean).join(' ')}: ${of}${against ? ` against ${against.join(', ')}` : ''}`, target: formatLimit(target) }
     if (!row || peers.includes(undefined)) return { ...verdict, measured: 'not measured', met: null }
     const value = valueOf(of, row, peers, result.inputBytes)

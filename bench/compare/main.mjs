@@ -3,10 +3,10 @@
  * cold, files are in the cache, what was written is synced inside the timing, and every contender's result is
  * checked once. Writes RESULTS.md and results.svg; see README.md beside this folder.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { DEFAULT_CACHE } from '../support/cache.mjs'
+import { DEFAULT_CACHE, openWorkFolder } from '../support/cache.mjs'
 import { INPUT_NAMES, makeInput } from '../support/inputs.mjs'
 import { measure } from '../support/measure.mjs'
 import { WARP, makeAgeKey, makeIdentity, require, versionOf } from '../support/programs.mjs'
@@ -68,15 +68,15 @@ if (plan.length === 0) throw new RangeError(`--only: there is no ${only.join(', 
 const started = Date.now()
 const say = (text) => console.error(`${((Date.now() - started) / 1e3).toFixed(0).padStart(5)} s  ${text}`)
 
-mkdirSync(cache, { recursive: true })
 require(['bash', 'time', 'rsync', 'age'])
-const work = mkdtempSync(path.join(cache, 'run-'))
+const work = openWorkFolder(cache)
 let failures = 0
 try {
   const identities = { warp: path.join(work, 'warp.key'), age: path.join(work, 'age.key') }
   const { tools, absent } = makeTools({ warp: makeIdentity(identities.warp), age: makeAgeKey(identities.age) }, identities)
   for (const line of absent) console.error(`left out: ${line}`)
-  const jobs = new Jobs(work, tools, identities.warp)
+  const extracted = new Set(plan.flatMap(([job, input, contenders]) => job === 'extract' ? contenders.map((name) => `${name} of ${input}`) : []))
+  const jobs = new Jobs(work, tools, identities.warp, extracted)
   const results = []
   for (const [name, inputName, contenders] of plan) {
     const job = name === 'version' ? jobs.version(versionCommands(tools)) : jobs.of(name, makeInput(inputName, cache, quick), contenders)

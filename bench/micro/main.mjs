@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util'
 import { DEFAULT_CACHE } from '../support/cache.mjs'
 import { linuxTree } from '../support/inputs.mjs'
 import { WARP, warpTakes } from '../support/programs.mjs'
-import { SAMPLE_BYTES, readSample } from '../support/sample.mjs'
+import { readSample } from '../support/sample.mjs'
 import { plainTable } from '../support/statistics.mjs'
 import { throughput } from '../support/throughput.mjs'
 import { MICRO_TARGETS } from '../targets.mjs'
@@ -48,13 +48,13 @@ console.log(`the outputs of all implementations agree on ${COMPARED_BYTES} bytes
 
 const one = new Map()
 const rows = STAGES.map((stage) => {
-  const native = throughput({ bytes: SAMPLE_BYTES, run: stage.open(sample, 'native') }, seconds)
+  const native = throughput({ bytes: sample.length, run: stage.open(sample, 'native') }, seconds)
   const part = sample.subarray(0, PORTABLE_BYTES)
   const portable = stage.hasPortable ? throughput({ bytes: PORTABLE_BYTES, run: stage.open(part, 'portable') }, seconds / 3) : null
   one.set(stage.name, native)
   return [stage.name, format(native), format(portable), portable === null ? '' : `${(native / portable).toFixed(1)} ×`, `${(native / one.get('memcpy')).toFixed(3)} ×`]
 })
-console.log(`GB/s on one core, ${SAMPLE_BYTES / 2 ** 20} MiB of Linux source, ${cpus()[0].model.trim()}, Node ${process.version}`)
+console.log(`GB/s on one core, ${sample.length / 2 ** 20} MiB of the Linux tree, ${cpus()[0].model.trim()}, Node ${process.version}`)
 console.log(plainTable(['stage', 'native', 'portable', 'native/portable', 'to memcpy'], rows))
 
 const counts = threadCounts(cpus().length)

@@ -35,7 +35,7 @@ function pieces(length, step) {
 /** @param {object} codec @param {Implementation} implementation @throws {Error} the native package does not load */
 function pick(codec, implementation) {
   const picked = codec[implementation]()
-  if (picked === null) throw new Error('a native package does not load')
+  if (picked === null) throw new Error(`there is no ${implementation} implementation: npm ci installs the native packages`)
   return picked
 }
 

@@ -1,5 +1,5 @@
 /** The directory that keeps what the benchmarks download and make: each part is made once, whole or not at all. */
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
@@ -22,4 +22,18 @@ export function cached(cache, name, make) {
   make(unfinished)
   renameSync(unfinished, folder)
   return folder
+}
+
+/**
+ * A new directory for what one run makes. Those of runs that were killed are removed.
+ * @param {string} cache
+ * @returns {string}
+ */
+export function openWorkFolder(cache) {
+  mkdirSync(cache, { recursive: true })
+  for (const name of readdirSync(cache)) {
+    const owner = /^run-(\d+)-/.exec(name)?.[1]
+    if (owner && !existsSync(`/proc/${owner}`)) rmSync(path.join(cache, name), { recursive: true })
+  }
+  return mkdtempSync(path.join(cache, `run-${process.pid}-`))
 }

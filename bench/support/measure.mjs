@@ -32,9 +32,22 @@ const quote = (/** @type {string} */ text) => `'${text.replaceAll("'", "'\\''")}
  * @returns {Usage}
  * @throws {Error} a stage fails
  */
-export function measure({ stages, to, sync, syncSystem, cwd, env }) {
+export function measure(step) {
   // What others left unwritten must not be paid by this step's sync.
   spawnSync('sync')
+  return execute(step)
+}
+
+/**
+ * Runs a step for its effect alone: nothing is synced.
+ * @param {Step} step
+ */
+export function perform(step) {
+  execute({ ...step, sync: undefined, syncSystem: undefined })
+}
+
+/** @param {Step} step @returns {Usage} */
+function execute({ stages, to, sync, syncSystem, cwd, env }) {
   const folder = mkdtempSync(path.join(tmpdir(), 'warp-usage-'))
   try {
     const usageFile = (/** @type {number} */ i) => path.join(folder, String(i))
@@ -61,14 +74,6 @@ export function measure({ stages, to, sync, syncSystem, cwd, env }) {
   } finally {
     rmSync(folder, { recursive: true })
   }
-}
-
-/**
- * Runs a step for its effect alone.
- * @param {Step} step
- */
-export function perform(step) {
-  measure({ ...step, sync: undefined, syncSystem: undefined })
 }
 
 /** @param {string[][]} stages */

@@ -6,7 +6,7 @@ export const WARP = path.join(import.meta.dirname, '..', '..', 'bin', 'warp.js')
 
 /** Debian package of each program that is called otherwise. */
 const PACKAGE_OF = {
-  borg: 'borgbackup', 'age-keygen': 'age', 'mkfs.ext4': 'e2fsprogs', bash: 'bash',
+  borg: 'borgbackup', 'mkfs.ext4': 'e2fsprogs', xz: 'xz-utils',
 }
 
 const found = new Map()
@@ -45,7 +45,8 @@ export function require(programs) {
 /** First line of what a program says of its version. @param {string} program */
 export function versionOf(program) {
   const { stdout } = spawnSync(program, [program === 'restic' ? 'version' : '--version'], { encoding: 'utf8' })
-  return (stdout ?? '').split('\n')[0].replace(/ compiled with.*/, '').replace(/^\*\*\* /, '').replace(/ \*\*\*$/, '')
+  const line = (stdout ?? '').split('\n')[0].replace(/ compiled with.*|, by .*|\*\*\*/g, '').trim()
+  return /^\D/.test(line) ? line : `${program} ${line}`
 }
 
 /** The public key of a new warp identity. @param {string} file where the identity goes */

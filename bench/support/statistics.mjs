@@ -7,7 +7,7 @@ export function median(numbers) {
 
 /** @param {number} seconds */
 export function formatSeconds(seconds) {
-  if (seconds < 1) return `${(seconds * 1e3).toFixed(0)} ms`
+  if (seconds < 0.9995) return `${(seconds * 1e3).toFixed(0)} ms`
   return `${seconds.toFixed(seconds < 10 ? 2 : 1)} s`
 }
 

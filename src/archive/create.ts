@@ -2,6 +2,7 @@
 import fs from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { WarpError, asWarpError } from '../base/errors.ts'
+import { ownTimes, timesBetween } from '../base/stages.ts'
 import { MAX_AVERAGE_BYTES, MIB, MIN_AVERAGE_BYTES } from '../base/limits.ts'
 import { CpuEngine } from '../engine/cpu.ts'
 import type { Pool } from '../engine/pool.ts'
@@ -30,6 +31,7 @@ import { ArchiveWriter } from './writer.ts'
  */
 export async function create(options: CreateOptions): Promise<CreateResult> {
   const started = performance.now()
+  const timesBefore = ownTimes()
   checkOptions(options)
   const { exclude = [], oneFileSystem = false, followSymlinks = false, reproducible = false, threads = availableParallelism() } = options
   let problems = 0
@@ -81,7 +83,8 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
       if (error instanceof OtherAverage) return write(averageFor(survey.bytes), Promise.resolve())
       throw error
     })
-    return { ...result, problems, kept: base?.kept ?? { files: 0, bytes: 0 }, durationMs: performance.now() - started }
+    const stages = { caller: timesBetween(timesBefore, ownTimes()), threads: pool.stageTimes() }
+    return { ...result, problems, kept: base?.kept ?? { files: 0, bytes: 0 }, durationMs: performance.now() - started, stages }
   } catch (error) {
     if (isSinkOurs) await sink.abandon(false)
     throw interruptedOr(error, options.signal)
@@ -130,7 +133,7 @@ export interface WriteJob {
 }
 
 /** Writes `entries`, which are in path order, as an archive to `sink`, and commits or abandons it. */
-export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'problems' | 'kept' | 'durationMs'>> {
+export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'problems' | 'kept' | 'durationMs' | 'stages'>> {
   const { options, average, sink, pool, report, totals, base = null } = job
   const { compress = 'auto', level = 3, signal } = options
   let archive: NewArchive

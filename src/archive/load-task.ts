@@ -1,5 +1,6 @@
 /** The task behind LoadRequest: reads segments into a slab and scans them. Runs in worker threads. */
 import fs from 'node:fs'
+import { STAGE, enter } from '../base/stages.ts'
 import { LOADED, LOADED_FIELDS, PLAN, PLAN_FIELDS, Scanner, type LoadReply, type LoadRequest } from '../engine/load.ts'
 import { WholeFiles } from '../engine/whole-files.ts'
 import { sameVersion, statFd } from './os/stat.ts'
@@ -83,6 +84,7 @@ export function load({ slab, average, chunkIdKey, paths, pathEnds, plan }: LoadR
     const into = bytes.subarray(slabOffset - warmup, slabOffset + length)
     const isFile = pathEnds[i]! > pathStart
     let bytesRead = length
+    enter(STAGE.read)
     try {
       if (isFile) bytesRead = readWhole(i, allPaths.subarray(pathStart, pathEnds[i]), into, plan[at + PLAN.mtimeMs]!, plan[at + PLAN.ctimeMs]!)
       else if (fd >= 0) bytesRead = Math.max(0, readFully(fd, into, fileOffset - warmup) - warmup)

@@ -15,6 +15,9 @@ export function threadsWithin(memory = DEFAULT_MEMORY_BYTES, threads: number): n
   return Math.max(1, Math.min(threads, Math.floor((memory - PROCESS_BYTES) / (2 * THREAD_BYTES))))
 }
 
+/** With less, the index of chunks would spill every few batches. */
+const LEAST_INDEX_BYTES = 8 * MIB
+
 export interface MemoryPlan {
   /** Batches in flight: a slab of input and one of output each. */
   slabs: number
@@ -23,7 +26,7 @@ export interface MemoryPlan {
 
 export function planMemory(memory = DEFAULT_MEMORY_BYTES, slabBytes: number, threads: number): MemoryPlan {
   const left = Math.max(0, memory - PROCESS_BYTES - threads * THREAD_BYTES)
-  const indexBytes = left / 4
+  const indexBytes = Math.max(left / 4, LEAST_INDEX_BYTES)
   const slabs = Math.max(1, Math.floor((left - indexBytes) / (2 * slabBytes)))
   return { slabs: Math.min(slabs, threads + 2), indexBytes }
 }

@@ -3,6 +3,7 @@
  * threads are worth while, and what a progress bar says.
  */
 import { ARCHIVE_ID_BYTES, GIB, KIB, MIB, TIB } from '../base/limits.ts'
+import { STAGE, enter } from '../base/stages.ts'
 import { Hasher } from '../codec/blake3.ts'
 import { comparePaths } from '../format/path.ts'
 import { toBytes, type Root } from './inputs.ts'
@@ -83,6 +84,7 @@ export class Survey {
 
   async #run(signal: AbortSignal | undefined): Promise<void> {
     try {
+      enter(STAGE.walk)
       for (const found of this.#walk.of(this.#roots)) {
         this.bytes += found.size
         this.#hasher?.update(toBytes(`${found.kind} ${found.size} ${found.mtimeMs} ${found.path}\0`))
@@ -93,10 +95,13 @@ export class Survey {
         }
         if (++this.entries % STRIDE !== 0) continue
         this.#wake()
+        enter(STAGE.idle)
         await new Promise((resolve) => setImmediate(resolve))
+        enter(STAGE.walk)
         signal?.throwIfAborted()
       }
     } finally {
+      enter(STAGE.idle)
       this.isDone = true
       this.#wake()
     }

@@ -1,4 +1,5 @@
 /** Options and results of the library's verbs. */
+import type { StageTimes } from '../base/stages.ts'
 import type { Readable } from 'node:stream'
 import type { WarpError } from '../base/errors.ts'
 import type { Identity } from '../codec/identity.ts'
@@ -122,6 +123,8 @@ export interface CreateResult extends Totals {
   /** Regular files that were taken over from the base without being read, and their bytes. */
   kept: { files: number; bytes: number }
   durationMs: number
+  /** Milliseconds in each stage: of the calling thread, and of each thread of the pool from its start on. Not of a recovery. */
+  stages?: { caller: StageTimes; threads: StageTimes[] }
 }
 
 /** One entry of an archive as a reader sees it. */

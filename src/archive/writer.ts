@@ -5,6 +5,7 @@
  */
 import { WarpError } from '../base/errors.ts'
 import { FOOTER_BLOCK_BYTES, ID_BYTES } from '../base/limits.ts'
+import { STAGE, enter } from '../base/stages.ts'
 import { rootDigest, indexDigest, locationDigest, pageDigest } from '../codec/merkle.ts'
 import { sign, signedMessage } from '../codec/signature.ts'
 import type { Engine, FramePlan, Resident } from '../engine/engine.ts'
@@ -105,7 +106,9 @@ export class ArchiveWriter {
     loaded.catch(() => {})
     const hashed = this.#cutting.run(async () => {
       const resident = await loaded
+      const before = enter(STAGE.plan)
       const cut = this.#cuts.cut(batch, resident)
+      enter(before)
       const hashing = cut.unhashed.length > 0 ? resident!.hashes(cut.unhashedChunks()).then((ids) => cut.setIds(ids)) : Promise.resolve()
       hashing.catch(() => {})
       return { resident, cut, hashing }
@@ -118,7 +121,10 @@ export class ArchiveWriter {
       if (preparing) await preparing
       const finding = this.#entryOf.prepare(batch.items.flatMap(({ inode, isLink }) => (isLink ? inode! : [])))
       if (finding) await finding
-      return this.#plan(batch, cut, resident, words)
+      const before = enter(STAGE.plan)
+      const plan = this.#plan(batch, cut, resident, words)
+      enter(before)
+      return plan
     })
     const written = this.#writing.run(async () => {
       const { resident, copies, blocks, pages } = await planned
@@ -295,8 +301,11 @@ export class ArchiveWriter {
   }
 
   async #writePage(page: ClosedPage, ordinal: number): Promise<void> {
+    const before = enter(STAGE.pages)
     const location = writeLocation({ ...page, frames: page.frames.map((frame) => (frame < 0 ? frame : this.#frameOffsets[frame]!)) }, this.#options.thin)
-    const offset = await this.#writeBlock(KIND.page, ordinal, joinParts(page.content, location))
+    const parts = joinParts(page.content, location)
+    enter(before)
+    const offset = await this.#writeBlock(KIND.page, ordinal, parts)
     this.#pagesWritten++
     const child: IndexChild = {
       digest: pageDigest(page.content), firstPath: page.firstPath, firstOffset: page.firstOffset,

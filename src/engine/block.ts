@@ -4,6 +4,7 @@
  */
 import { WarpError, atOffset } from '../base/errors.ts'
 import { BLOCK_HEADER_BYTES, TAG_BYTES } from '../base/limits.ts'
+import { STAGE, enter } from '../base/stages.ts'
 import { nonceOf, openInto, sealInto } from '../codec/aead.ts'
 import { hash } from '../codec/blake3.ts'
 import { looksIncompressible } from '../codec/entropy.ts'
@@ -47,6 +48,7 @@ export function sealBlock(
   plain: Uint8Array,
   out: Uint8Array,
 ): number {
+  const before = enter(STAGE.compress)
   const [codec, encodedLength] = encode(plain, block.compression, block.level, out.subarray(BLOCK_HEADER_BYTES))
   const storedLength = codec === CODEC.store ? plain.length : encodedLength
   const header = out.subarray(0, BLOCK_HEADER_BYTES)
@@ -55,6 +57,7 @@ export function sealBlock(
     { archiveId: sealing.archiveId, ordinal: block.ordinal, kind: block.kind, codec, plainLength: plain.length, storedLength },
     hash,
   )
+  enter(STAGE.seal)
   const end = BLOCK_HEADER_BYTES + storedLength
   const payload = out.subarray(BLOCK_HEADER_BYTES, end)
   const encoded = codec === CODEC.store ? plain : payload
@@ -65,6 +68,7 @@ export function sealBlock(
     if (encoded !== payload) payload.set(encoded)
     tag.set(hash(out.subarray(0, end)).subarray(0, TAG_BYTES))
   }
+  enter(before)
   return end + TAG_BYTES
 }
 

@@ -3,6 +3,7 @@
  * The task that answers it opens files, so it lives in the archive layer; scanning lives here.
  */
 import { MIN_AVERAGE_BYTES } from '../base/limits.ts'
+import { STAGE, enter } from '../base/stages.ts'
 import { WINDOW, findCandidates } from '../codec/buzhash.ts'
 import { findZeroRuns } from '../codec/zeros.ts'
 import type { FileExtents } from './whole-files.ts'
@@ -77,6 +78,7 @@ export class Scanner {
    * @param atEnd the segment's last byte is the file's
    */
   scan(bytes: Uint8Array, warmup: number, fileOffset: number, atEnd: boolean): void {
+    enter(STAGE.cut)
     findZeroRuns(bytes.subarray(warmup), fileOffset, atEnd, this.#zeroRuns)
     this.#scanCandidates(bytes, warmup)
     this.#candidateEnds.push(this.#candidateCount)

@@ -5,6 +5,7 @@
 import { Worker, parentPort, workerData } from 'node:worker_threads'
 import type { Transferable } from 'node:worker_threads'
 import { WarpError, type ErrorData } from '../base/errors.ts'
+import { STAGE, STAGES, countIn, enter, toTimes, type StageTimes } from '../base/stages.ts'
 
 /** A task: a synchronous function of one message-safe argument. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the argument's type belongs to the task
@@ -16,6 +17,8 @@ export interface Pool {
   readonly size: number
   run(name: string, args: unknown): Promise<unknown>
   close(): Promise<void>
+  /** What each thread but the caller's has counted since it started. */
+  stageTimes(): StageTimes[]
 }
 
 interface TaskFailure {
@@ -40,10 +43,19 @@ export class InlinePool implements Pool {
   async run(name: string, args: unknown): Promise<unknown> {
     // A turn of the event loop between tasks lets signals and writes through.
     await new Promise<void>((resolve) => setImmediate(resolve))
-    return this.#tasks[name]!(args)
+    const before = enter(STAGE.idle)
+    try {
+      return this.#tasks[name]!(args)
+    } finally {
+      enter(before)
+    }
   }
 
   async close(): Promise<void> {}
+
+  stageTimes(): StageTimes[] {
+    return []
+  }
 }
 
 interface Job {
@@ -67,6 +79,8 @@ const GRACE_MS = 10_000
 interface WorkerData {
   /** Not 0: no more tasks are wanted. */
   stop: Int32Array
+  /** Where the thread counts its stages. */
+  times: Float64Array
 }
 
 /** Runs tasks on `size` worker threads that are started from `entry`, a module that calls `serveTasks`. */
@@ -75,6 +89,7 @@ export class WorkerPool implements Pool {
   readonly #workers: { worker: Worker; jobs: Map<number, Job>; ended: Promise<void> }[] = []
   readonly #stop = new Int32Array(new SharedArrayBuffer(4))
   readonly #waiting: Job[] = []
+  readonly #times: Float64Array[] = []
   #nextId = 0
   #failure: WarpError | null = null
   #closing = false
@@ -108,8 +123,14 @@ export class WorkerPool implements Pool {
     )
   }
 
+  stageTimes(): StageTimes[] {
+    return this.#times.map(toTimes)
+  }
+
   #start(entry: URL): void {
-    const data: WorkerData = { stop: this.#stop }
+    const times = new Float64Array(new SharedArrayBuffer(8 * STAGES.length))
+    this.#times.push(times)
+    const data: WorkerData = { stop: this.#stop, times }
     const worker = new Worker(entry, { workerData: data, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB } })
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
     const slot = { worker, jobs: new Map<number, Job>(), ended }
@@ -156,7 +177,8 @@ export class WorkerPool implements Pool {
 /** The worker's side: answers each message with the result of the task that it names. */
 export function serveTasks(tasks: Tasks): void {
   const port = parentPort!
-  const { stop } = workerData as WorkerData
+  const { stop, times } = workerData as WorkerData
+  countIn(times)
   port.on('message', (message: { id: number; name: string; args: unknown } | null) => {
     if (message === null || Atomics.load(stop, 0) !== 0) {
       port.close()
@@ -169,6 +191,7 @@ export function serveTasks(tasks: Tasks): void {
     } catch (error) {
       reply = { id, failure: toFailure(error) }
     }
+    enter(STAGE.idle)
     port.postMessage(reply, 'value' in reply ? ownedBuffers(reply.value) : [])
   })
 }

@@ -1,6 +1,7 @@
 /** The CPU engine's tasks: what a worker thread does on a slab. Twins of the compute shaders. */
 import { copyShared } from '../base/copy.ts'
 import { ID_BYTES } from '../base/limits.ts'
+import { STAGE, enter } from '../base/stages.ts'
 import { hashChunks } from '../codec/blake3.ts'
 import { KIND } from '../format/block.ts'
 import { BLOCK_OVERHEAD_BYTES, sealBlock, type Compression, type Sealing } from './block.ts'
@@ -47,12 +48,14 @@ function gather(slab: SharedArrayBuffer, pieces: Uint32Array, plainLength: numbe
 
 export const engineTasks: Tasks = {
   hash({ slab, chunks, key }: HashRequest) {
+    enter(STAGE.hash)
     const ids = new Uint8Array((chunks.length / 2) * ID_BYTES)
     hashChunks(Buffer.from(slab), chunks, key, ids)
     return { ids }
   },
 
   seal({ slab, pieces, plainLength, out, outOffset, sealing, ordinal, compression, level }: SealRequest) {
+    enter(STAGE.compress)
     const plain = gather(slab, pieces, plainLength)
     const block = Buffer.from(out, outOffset, plainLength + BLOCK_OVERHEAD_BYTES)
     return { length: sealBlock(sealing, { kind: KIND.frame, ordinal, compression, level }, plain, block) }

@@ -1,5 +1,6 @@
 /** Cuts and hashes files that lie in a slab from their first byte to their last, right after they were read. */
 import { HOLE_MIN_BYTES, ID_BYTES, maxChunkBytes, minChunkBytes } from '../base/limits.ts'
+import { STAGE, enter } from '../base/stages.ts'
 import { ChunkHasher } from '../codec/blake3.ts'
 import { WINDOW, findCandidates, findFirstCandidate } from '../codec/buzhash.ts'
 import { Cutter } from '../codec/chunker.ts'
@@ -22,7 +23,7 @@ export class WholeFiles {
   readonly #average: number
   readonly #hasher: ChunkHasher
   #chunks = new Uint32Array(256)
-  #ids = new Uint8Array(128 * ID_BYTES)
+  #ids = Buffer.alloc(128 * ID_BYTES)
   #chunkCount = 0
   readonly #extents: number[] = []
   readonly #extentEnds: number[] = []
@@ -36,6 +37,7 @@ export class WholeFiles {
 
   /** Adds a file; one of no bytes has no extents. */
   add(slabOffset: number, length: number): void {
+    enter(STAGE.cut)
     const zeroRuns: number[] = []
     const bytes = this.#slab.subarray(slabOffset, slabOffset + length)
     if (length >= HOLE_MIN_BYTES) findZeroRuns(bytes, 0, true, zeroRuns)
@@ -52,7 +54,7 @@ export class WholeFiles {
   take(): FileExtents {
     return {
       chunks: this.#chunks.slice(0, 2 * this.#chunkCount),
-      ids: this.#ids.slice(0, this.#chunkCount * ID_BYTES),
+      ids: new Uint8Array(this.#ids.subarray(0, this.#chunkCount * ID_BYTES)),
       extents: Int32Array.from(this.#extents),
       extentEnds: Uint32Array.from(this.#extentEnds),
     }
@@ -90,7 +92,9 @@ export class WholeFiles {
     if (2 * number === this.#chunks.length) this.#grow()
     this.#chunks[2 * number] = offset
     this.#chunks[2 * number + 1] = length
+    const before = enter(STAGE.hash)
     this.#hasher.write(this.#slab.subarray(offset, offset + length), this.#ids, number * ID_BYTES)
+    enter(before)
     this.#extents.push(number)
   }
 
@@ -98,7 +102,7 @@ export class WholeFiles {
     const [chunks, ids] = [this.#chunks, this.#ids]
     this.#chunks = new Uint32Array(2 * chunks.length)
     this.#chunks.set(chunks)
-    this.#ids = new Uint8Array(2 * ids.length)
+    this.#ids = Buffer.alloc(2 * ids.length)
     this.#ids.set(ids)
   }
 }

@@ -268,7 +268,7 @@ t.test('a stream that is cut short keeps what was whole', async t => {
 t.test('damaged frames cost the files in them, and no others', async t => {
   const archive = path.join(makeDirectory(t), 'x.warp')
   await archiveEntries([
-    directory('d'), file('d/a', Buffer.from('intact')), file('d/large', lines(2, 9 * MIB)), file('z', lines(3, 4 * MIB)),
+    directory('d'), file('d/a', Buffer.from('intact')), file('d/large', lines(2, 18 * MIB)), file('z', lines(3, 8 * MIB)),
   ], archive)
   const frames = blocksOf(archive).filter(({ kind }) => kind === 1)
   t.equal(frames.length, 3)

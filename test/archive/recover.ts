@@ -134,7 +134,7 @@ t.test('a damaged page', async t => {
 t.test('damaged frames', async t => {
   const archive = path.join(makeDirectory(t), 'x.warp')
   const entries = [
-    directory('d'), file('d/a', lines(1, 3 * MIB)), file('d/b', lines(2, 12 * MIB), { inode: 'b' }), file('e', Buffer.from('small')), file('f', lines(3, 5 * MIB)),
+    directory('d'), file('d/a', lines(1, 6 * MIB)), file('d/b', lines(2, 24 * MIB), { inode: 'b' }), file('e', Buffer.from('small')), file('f', lines(3, 10 * MIB)),
     { kind: 'link', path: 'g', inode: 'b' } as SourceEntry, file('h', Buffer.alloc(0)),
   ]
   await archiveEntries(entries, archive)

@@ -26,7 +26,7 @@ t.test('an archive that is good', async t => {
 t.test('all that is damaged, and what it costs', async t => {
   const where = makeDirectory(t)
   const archive = path.join(where, 'x.warp')
-  const entries = [file('a', lines(1, 3 * MIB)), file('b', lines(2, 9 * MIB)), file('c', lines(3, 4 * MIB))]
+  const entries = [file('a', lines(1, 6 * MIB)), file('b', lines(2, 18 * MIB)), file('c', lines(3, 8 * MIB))]
   await archiveEntries(entries, archive)
   const frames = blocksOf(archive).filter(({ kind }) => kind === 1)
   t.ok(frames.length >= 4)

@@ -22,6 +22,8 @@ t.test('archives from standard input', async t => {
   t.match(await shell('warp list - < /dev/null', { cwd }), { status: 10 })
   t.match(await shell('warp list - --temp-dir . < open.warp', { cwd }), { status: 2 }, 'listing keeps no data')
   t.match(await shell('warp verify - --temp-dir missing < open.warp', { cwd }), { status: 4 })
+  t.match(await warp(['create', '-o', 'x.warp', '--temp-dir', 'missing', 'd'], { cwd }), { status: 4, stderr: /missing/ })
+  t.match(await warp(['create', '-q', '-o', 'x.warp', '--temp-dir', '.', 'd'], { cwd }), { status: 0, stderr: '' })
 })
 
 t.test('archives that are not there or none', async t => {

@@ -117,7 +117,10 @@ export const spec: CommandSpec = {
         },
       ],
     },
-    { title: 'Resources', options: [THREADS, MEMORY, INDEX_TEMP_DIR] },
+    {
+      title: 'Resources',
+      options: [THREADS, MEMORY, INDEX_TEMP_DIR, { name: 'stats', help: 'tell at the end in which stages the threads spent their time' }],
+    },
   ],
   examples: [
     { text: 'Archive two directories', command: 'warp create -o backup.warp Documents Photos' },
@@ -186,8 +189,8 @@ export async function run(context: Context): Promise<number> {
     })
     stop()
     await output.result(
-      { archive, encrypted: passphrase !== undefined || recipients.length > 0, ...describeCreated(result) },
-      tabulate(toStdout ? 'standard output' : archive, result),
+      { archive, encrypted: passphrase !== undefined || recipients.length > 0, ...describeCreated(result, args.flag('stats')) },
+      [...tabulate(toStdout ? 'standard output' : archive, result), ...args.flag('stats') ? tabulateStages(result) : []],
     )
     return result.problems > 0 ? EXIT.incomplete : EXIT.ok
   } finally {
@@ -264,8 +267,25 @@ function readPatterns({ args }: Context): string[] {
 }
 
 /** What --json says of a new archive. */
-export function describeCreated({ root, archiveId, ...numbers }: CreateResult): object {
-  return { root: toHex(root), archiveId: toHex(archiveId), ...numbers }
+export function describeCreated({ root, archiveId, stages, ...numbers }: CreateResult, withStages = false): object {
+  return { root: toHex(root), archiveId: toHex(archiveId), ...numbers, ...withStages ? { stages } : {} }
+}
+
+/** Seconds in each stage, of the main thread and of all others together. */
+function tabulateStages({ stages, durationMs }: CreateResult): Table {
+  const { caller, threads } = stages!
+  const seconds = (ms: number) => (ms / 1000).toFixed(2)
+  const names = Object.keys(caller) as (keyof typeof caller)[]
+  const rows = names.filter(name => name !== 'idle').map(name => ({
+    name, main: caller[name], others: threads.reduce((sum, times) => sum + times[name], 0),
+  }))
+  const idle = threads.reduce((sum, { idle }) => sum + idle, 0)
+  return [
+    ['stage', `${'main'.padStart(8)}${`${threads.length} threads`.padStart(12)}   seconds`],
+    ...rows.map(({ name, main, others }): [string, string] => [`  ${name}`, `${seconds(main).padStart(8)}${seconds(others).padStart(12)}`]),
+    ['  idle', `${seconds(caller.idle).padStart(8)}${seconds(idle).padStart(12)}`],
+    ['  elapsed', seconds(durationMs).padStart(8)],
+  ]
 }
 
 export function tabulate(name: string, result: CreateResult): Table {
