@@ -19,12 +19,13 @@ const MAX_FRAMES = 2 ** 18
 export class Base {
   readonly #archive: Archive
   readonly #frames: BaseFrames
-  readonly #thin: boolean
+  /** The new archive refers to its frames instead of copying them. */
+  readonly isThin: boolean
   #merge: BaseMerge | null = null
 
   private constructor(archive: Archive, thin: boolean) {
     this.#archive = archive
-    this.#thin = thin
+    this.isThin = thin
     this.#frames = new BaseFrames(MAX_FRAMES, !thin)
   }
 
@@ -57,7 +58,7 @@ export class Base {
   /** What the header of the new archive says of it; null if nothing. */
   get inheritance(): Inheritance | null {
     const { archiveId, root, unlocked: { chunkIdKey } } = this.#archive
-    const base = this.#thin ? { archiveId, root } : null
+    const base = this.isThin ? { archiveId, root } : null
     return chunkIdKey || base ? { chunkIdKey, base } : null
   }
 
@@ -69,13 +70,13 @@ export class Base {
   /** The entries that a walk found, with what of them the base has unchanged in their place. */
   async *merge(groups: AsyncIterable<SourceEntry[]>): AsyncGenerator<SourceEntry[]> {
     const sections = this.#sections(groups)
-    if (this.#thin) for await (const { entries } of sections) yield entries
+    if (this.isThin) for await (const { entries } of sections) yield entries
     else yield* new BaseWindow({ frames: this.#frames, average: this.average, plainLengthOf: this.#plainLengthOf }).of(sections)
   }
 
   takenOver(pool: Pool, to: Sealing): TakenOver {
     const { fd, unlocked: { sealing, chunkIdKey } } = this.#archive
-    return new TakenOver({ fd, sealing, chunkIdKey, frames: this.#frames, plainLengthOf: this.#plainLengthOf, thin: this.#thin, pool, to })
+    return new TakenOver({ fd, sealing, chunkIdKey, frames: this.#frames, plainLengthOf: this.#plainLengthOf, thin: this.isThin, pool, to })
   }
 
   close(): Promise<void> {

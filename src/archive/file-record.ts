@@ -4,9 +4,7 @@ import { LOADED, LOADED_FIELDS } from '../engine/load.ts'
 import type { Hint, Metadata } from '../format/entry.ts'
 import type { Item } from './batches.ts'
 import { LargeFile } from './open-file.ts'
-import { hintOf, metadataOf } from './records.ts'
-
-const NO_HINT: Hint = { ctimeSeconds: 0, ctimeNanoseconds: 0, inode: 0n, device: 0n }
+import { hintOf, metadataOf, NO_HINT } from './records.ts'
 
 /**
  * @param end bytes of a large file that were there

@@ -4,6 +4,7 @@ import { STAGE, enter } from '../base/stages.ts'
 import { LOADED, LOADED_FIELDS, PLAN, PLAN_FIELDS, Scanner, type LoadReply, type LoadRequest } from '../engine/load.ts'
 import { WholeFiles } from '../engine/whole-files.ts'
 import { sameVersion, statFd } from './os/stat.ts'
+import { isSettled } from './records.ts'
 import { readXattrs } from './os/xattrs.ts'
 
 // What has become a symlink meanwhile is not followed, what has become a FIFO not waited for.
@@ -60,10 +61,13 @@ export function load({ slab, average, chunkIdKey, paths, pathEnds, plan }: LoadR
       fields[at++] = after.gid
       fields[at++] = after.mtimeSeconds
       fields[at++] = after.mtimeNanoseconds
-      fields[at++] = after.ctimeSeconds
-      fields[at] = after.ctimeNanoseconds
-      inodes[2 * i] = after.inode
-      inodes[2 * i + 1] = after.device
+      // Else all of it stays 0: no hint.
+      if (isSettled(after.ctimeMs)) {
+        fields[at++] = after.ctimeSeconds
+        fields[at] = after.ctimeNanoseconds
+        inodes[2 * i] = after.inode
+        inodes[2 * i + 1] = after.device
+      }
       return bytesRead
     } finally {
       fs.closeSync(fd)

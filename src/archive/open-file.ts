@@ -8,7 +8,7 @@ import type { Hint, Metadata } from '../format/entry.ts'
 import { ByteStream } from './byte-stream.ts'
 import { toBytes } from './inputs.ts'
 import { sameVersion, statFd, type FileStat } from './os/stat.ts'
-import { hintOf, metadataOf, xattrsOf } from './records.ts'
+import { hintOf, isSettled, metadataOf, xattrsOf } from './records.ts'
 import type { Found } from './walk.ts'
 
 /** Zeros beyond the lookahead that are worth a segment of their own. */
@@ -45,7 +45,7 @@ export class LargeFile {
     const after = statFd(this.fd)
     const unstable = failed || bytesRead !== this.size || !sameVersion(this.#before, after)
     const xattrs = xattrsOf({ fd: this.fd }, report)
-    return { metadata: metadataOf(this.#before, xattrs, unstable), hint: hintOf(this.#before) }
+    return { metadata: metadataOf(this.#before, xattrs, unstable), hint: isSettled(this.#before.ctimeMs) ? hintOf(this.#before) : null }
   }
 
   get isClosed(): boolean {

@@ -31,6 +31,19 @@ function ownerName(name: Uint8Array): Uint8Array {
   return name.length <= MAX_OWNER_NAME_BYTES ? name : new Uint8Array(0)
 }
 
+export const NO_HINT: Hint = { ctimeSeconds: 0, ctimeNanoseconds: 0, inode: 0n, device: 0n }
+
+/**
+ * A change so soon after another can have the same time, since clocks of file systems tick. Source: §8.2; the
+ * kernel's tick is at most 10 ms.
+ */
+const TICK_MS = 50
+
+/** Whether a change after now is sure to show in the time of change. */
+export function isSettled(ctimeMs: number): boolean {
+  return Date.now() - ctimeMs > TICK_MS
+}
+
 export function hintOf(stat: Pick<FileStat, 'ctimeSeconds' | 'ctimeNanoseconds' | 'inode' | 'device'>): Hint {
   const { ctimeSeconds, ctimeNanoseconds, inode, device } = stat
   return { ctimeSeconds, ctimeNanoseconds, inode, device }

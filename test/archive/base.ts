@@ -1,6 +1,7 @@
 /** `create` on a base: what is unchanged is not read, and the archive is as if there had been no base. */
 import fs from 'node:fs'
 import path from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { Readable } from 'node:stream'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -13,8 +14,11 @@ import { lines, lookAtAll, makeDirectory, MIB, noise, openDescriptors, plant, re
 const KEY = new Uint8Array(32).fill(7)
 const LOCKED = { passphrase: 'old', passphraseCost: CHEAP, archiveKey: KEY }
 
-/** With one thread: each loads the sources anew. */
-const archiveOf: typeof archiveAt = (directory, output, options) => archiveAt(directory, output, { threads: 1, ...options })
+/** After the last change has settled (§8.2), and with one thread: each loads the sources anew. */
+const archiveOf: typeof archiveAt = async (directory, output, options) => {
+  await setTimeout(60)
+  return archiveAt(directory, output, { threads: 1, ...options })
+}
 
 /** Paths in `directory` that are opened while `run` runs, on this thread. */
 async function opened(directory: string, run: () => Promise<unknown>): Promise<string[]> {
@@ -206,6 +210,7 @@ t.test('another name of a kept file, before it and after it', async t => {
     const before = process.cwd()
     process.chdir(tree)
     try {
+      await setTimeout(60)
       return await create({ inputs: inputs.map(input => ({ path: input })), output, threads: 1, ...more })
     } finally {
       process.chdir(before)
@@ -290,4 +295,16 @@ t.test('a damaged base gives no archive', async t => {
   await t.rejects(archiveOf(tree, anew, { base: bad }), { code: 'ERR_WARP_BLOCK_DAMAGED' }, 'a page')
   t.strictSame(fs.readdirSync(path.dirname(tree)).filter(name => name.startsWith(`${path.basename(tree)}.new`)), [])
   t.strictSame(openDescriptors(), before)
+})
+
+t.test('a file that changed just before it was read is read again', async t => {
+  const tree = plant(makeDirectory(t), { a: 'settled' })
+  const [old, anew] = ['old', 'new'].map(name => `${tree}.${name}`)
+  await setTimeout(60)
+  fs.writeFileSync(path.join(tree, 'b'), 'one')
+  await archiveAt(tree, old)
+  // It may have the same size and times.
+  fs.writeFileSync(path.join(tree, 'b'), 'two')
+  t.strictSame(await opened(tree, () => archiveOf(tree, anew, { base: old })), ['b'])
+  await demandSame(t, tree, anew)
 })

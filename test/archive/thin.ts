@@ -1,6 +1,7 @@
 /** Thin archives: they hold what their base has not, and are read together with it. */
 import fs from 'node:fs'
 import path from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
 import { diff, extract, list, open, recover, verify } from '../../src/index.ts'
@@ -21,6 +22,7 @@ async function makePair(t: Test, older: Partial<CreateOptions> = {}, newer: Part
   const tree = plant(makeDirectory(t), { a: noise(1, 300_000), d: { b: noise(2, 200_000), c: 'small', gone: noise(3, 100_000) }, z: '' })
   const where = makeDirectory(t)
   const [base, thin, plain] = ['base.warp', 'thin.warp', 'plain'].map(name => path.join(where, name))
+  await setTimeout(60) // until a hint is taken (§8.2)
   await archiveOf(tree, base, older)
   fs.appendFileSync(path.join(tree, 'd/b'), 'more')
   fs.renameSync(path.join(tree, 'd/gone'), path.join(tree, 'y'))
@@ -141,6 +143,7 @@ t.test('diff and recover', async t => {
 t.test('nothing has changed, nothing is there', async t => {
   const tree = plant(makeDirectory(t), { a: noise(1, 10_000) })
   const [base, thin] = ['base.warp', 'thin.warp'].map(name => `${tree}.${name}`)
+  await setTimeout(60)
   await archiveOf(tree, base)
   const { result } = await archiveOf(tree, thin, { base, thin: true })
   t.match(result, { frames: 0, kept: { files: 1 } })
