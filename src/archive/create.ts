@@ -3,7 +3,7 @@ import fs from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { WarpError, asWarpError } from '../base/errors.ts'
 import { ownTimes, timesBetween } from '../base/stages.ts'
-import { MAX_AVERAGE_BYTES, MIB, MIN_AVERAGE_BYTES } from '../base/limits.ts'
+import { MAX_AVERAGE_BYTES, MIN_AVERAGE_BYTES } from '../base/limits.ts'
 import { CpuEngine } from '../engine/cpu.ts'
 import type { Pool } from '../engine/pool.ts'
 import type { Metadata } from '../format/entry.ts'
@@ -16,10 +16,10 @@ import { MIN_MEMORY_BYTES, planMemory } from './memory.ts'
 import { libc } from './os/libc.ts'
 import { groupName, userName } from './os/owners.ts'
 import { openUnnamed } from './os/unnamed-file.ts'
-import { poolFor } from './pool.ts'
+import { poolFor, SMALL_JOB_BYTES } from './pool.ts'
 import { newArchive, type NewArchive } from './sealing.ts'
 import { openSink, outputError, type Sink } from './sink.ts'
-import { averageFor, Survey } from './survey.ts'
+import { averageFor, SMALL_TOTAL_BYTES, Survey } from './survey.ts'
 import type { CreateOptions, CreateResult, Problem, Watch } from './types.ts'
 import { Walk, type Found } from './walk.ts'
 import { ArchiveWriter } from './writer.ts'
@@ -56,7 +56,7 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
   try {
     const walk = new Walk({ exclude, oneFileSystem, followSymlinks, skip: new Set(sink.identities), report })
     const survey = new Survey(walk, roots, { identify: reproducible, signal: AbortSignal.any([ending.signal, ...(options.signal ? [options.signal] : [])]) })
-    await survey.reach(EARLY_START_BYTES)
+    await survey.reach(SMALL_JOB_BYTES)
     pool = poolFor(survey.isDone && !survey.hasStream ? survey.bytes : Infinity, threads)
     // Reading begins while the walk goes on, in the hope that it does not change the chunk size. A stream
     // cannot be read twice, and a reproducible archive has its id from the walk.
@@ -70,17 +70,18 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
         totals: () => (survey.isDone && !survey.hasStream ? survey : null),
         report, sink, pool: pool!, withHints: !reproducible,
       })
-    const hoped = base?.average ?? options.chunkSize ?? averageFor(survey.bytes)
+    await survey.reach(SMALL_TOTAL_BYTES, EARLY_START_MS)
+    const hoped = base?.average ?? options.chunkSize ?? averageFor(survey.isDone ? survey.total : Math.max(survey.total, SMALL_TOTAL_BYTES))
     const ready = survey.done.then(() => {
       if (survey.entries === 0 && problems > 0) {
         throw new WarpError('ERR_WARP_INPUT_UNREADABLE', 'none of the inputs could be read', { hint: 'no archive was written' })
       }
-      if (options.chunkSize === undefined && !base && averageFor(survey.bytes) !== hoped) throw new OtherAverage()
+      if (options.chunkSize === undefined && !base && averageFor(survey.total) !== hoped) throw new OtherAverage()
     })
     ready.catch(() => {})
     isSinkOurs = false
     const result = await write(hoped, ready).catch((error: unknown) => {
-      if (error instanceof OtherAverage) return write(averageFor(survey.bytes), Promise.resolve())
+      if (error instanceof OtherAverage) return write(averageFor(survey.total), Promise.resolve())
       throw error
     })
     const stages = { caller: timesBetween(timesBefore, ownTimes()), threads: pool.stageTimes() }
@@ -106,8 +107,8 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
   }
 }
 
-/** Input that is worth starting for before all of it is known. */
-const EARLY_START_BYTES = 8 * MIB
+/** The walk of a tree that takes longer is not waited for before reading begins. */
+const EARLY_START_MS = 100
 
 /** The inputs turned out to want larger chunks; nothing was written yet. */
 class OtherAverage extends Error {}

@@ -4,7 +4,7 @@ import type { ArchiveSource } from './source.ts'
 import { tasks } from './worker.ts'
 
 /** Bytes below which starting threads takes longer than the work. */
-const SMALL_JOB_BYTES = 2 * 1024 * 1024
+export const SMALL_JOB_BYTES = 2 * 1024 * 1024
 
 /** @param bytes what there is to do; Infinity if unknown */
 export function poolFor(bytes: number, threads: number): Pool {

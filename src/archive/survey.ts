@@ -49,9 +49,15 @@ export class Survey {
     return this.#hasher!.digest().subarray(0, ARCHIVE_ID_BYTES)
   }
 
-  /** Resolves as soon as there are more than `bytes`, or all was walked. */
-  async reach(bytes: number): Promise<void> {
-    while (this.bytes <= bytes && !this.isDone) await this.#more()
+  /** T of §4.1, so far. */
+  get total(): number {
+    return this.hasStream ? Math.max(this.bytes, SMALL_TOTAL_BYTES) : this.bytes
+  }
+
+  /** Resolves as soon as there are `bytes`, or all was walked, or the time is over. */
+  async reach(bytes: number, withinMs = Infinity): Promise<void> {
+    const end = performance.now() + withinMs
+    while (this.bytes < bytes && !this.isDone && performance.now() < end) await this.#more()
     if (this.isDone) await this.done
   }
 
@@ -131,8 +137,12 @@ export class Survey {
   }
 }
 
+/** Below this, chunks are small (§4.1); what comes from a stream counts as this much. */
+export const SMALL_TOTAL_BYTES = 256 * MIB
+
 /** Average chunk size for `total` bytes of regular files. Source: §4.1. */
 export function averageFor(total: number): number {
+  if (total < SMALL_TOTAL_BYTES) return 8 * KIB
   if (total < 64 * GIB) return 64 * KIB
   if (total < 128 * GIB) return 128 * KIB
   if (total < 256 * GIB) return 256 * KIB

@@ -70,7 +70,7 @@ t.test('what is never stored', async t => {
 
 t.test('the default chunk size (§4.1)', async t => {
   const table: [number, number][] = [
-    [0, 64 * KIB], [64 * GIB - 1, 64 * KIB], [64 * GIB, 128 * KIB], [128 * GIB - 1, 128 * KIB], [128 * GIB, 256 * KIB], [256 * GIB - 1, 256 * KIB],
+    [0, 8 * KIB], [256 * MIB - 1, 8 * KIB], [256 * MIB, 64 * KIB], [64 * GIB - 1, 64 * KIB], [64 * GIB, 128 * KIB], [128 * GIB - 1, 128 * KIB], [128 * GIB, 256 * KIB], [256 * GIB - 1, 256 * KIB],
     [256 * GIB, 512 * KIB], [TIB - 1, 512 * KIB], [TIB, MIB], [16 * TIB - 1, MIB], [16 * TIB, 4 * MIB], [2 ** 53 - 1, 4 * MIB],
   ]
   for (const [total, average] of table) t.equal(averageFor(total), average, `${total}`)

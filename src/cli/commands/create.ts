@@ -44,8 +44,8 @@ export const spec: CommandSpec = {
         { name: 'level', value: 'N', help: `level of zstd, 1 to ${MAX_LEVEL}; default: 3` },
         {
           name: 'chunk-size', value: 'SIZE',
-          help: 'average size of a chunk, a power of two from 4K to 4M; default: 64K, more from 64 GiB of '
-            + 'input on',
+          help: 'average size of a chunk, a power of two from 4K to 4M; default: 8K below 256 MiB of input, '
+            + '64K below 64 GiB, then more',
         },
         {
           name: 'reproducible',
