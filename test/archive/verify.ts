@@ -84,7 +84,7 @@ t.test('info', async t => {
   const info = await opened.info()
   await opened.close()
   t.match(info, {
-    version: 1, encrypted: false, average: 65_536, slots: [], entries: result.entries, logicalBytes: 600 * KIB + 1000, unstable: 0,
+    version: 1, encrypted: false, average: 8192, slots: [], entries: result.entries, logicalBytes: 600 * KIB + 1000, unstable: 0,
     byType: { file: 4, directory: 2, symlink: 1, hardlink: 1, fifo: 0, chardev: 0, blockdev: 0 },
     holeBytes: 200 * KIB, dedupSavedBytes: 200 * KIB, frames: 1, codecs: [{ frames: 1, plainBytes: 200 * KIB + 1000 }],
   })
