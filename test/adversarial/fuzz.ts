@@ -107,7 +107,7 @@ const files = fs.readdirSync(vectors).filter(name => name.endsWith('.warp'))
 
 interface Case {
   bytes: Buffer
-  keys: { passphrase?: string; identity?: Uint8Array }
+  keys: { passphrase?: string; identity?: Uint8Array; base?: string }
   what: string
 }
 
@@ -149,7 +149,7 @@ function resized(bytes: Buffer, length: number): Buffer {
   return Buffer.concat([bytes, Buffer.alloc(length)], length)
 }
 
-const CLASSES: ErrorClass[] = ['ok', 'incomplete', 'malformed', 'unsupported', 'key', 'damaged']
+const CLASSES: ErrorClass[] = ['ok', 'incomplete', 'malformed', 'unsupported', 'key', 'damaged', 'base']
 
 const sandbox = makeSandbox(t, { memory: true })
 const around = JSON.stringify(surroundings(sandbox))
@@ -159,7 +159,9 @@ async function tryCase({ bytes, keys }: Case): Promise<string[]> {
   fs.writeFileSync(sandbox.archive, bytes)
   sandbox.bytes = bytes
   const { passphrase, identity } = keys
-  const opens: Keys = {
+  const base = keys.base === undefined ? {} : { base: join(vectors, keys.base) }
+  const opens: Keys & { base?: string } = {
+    ...base,
     ...(passphrase !== undefined && { passphrase }),
     ...(identity && { identities: [readIdentity(identityOf(identity))] }),
   }
@@ -182,7 +184,7 @@ async function tryCase({ bytes, keys }: Case): Promise<string[]> {
     if (verified.class === 'ok' && !isRestored) faults.push(`extract a good ${from}: ${extracted.code}`)
     removeTree(sandbox.target)
   }
-  const other = independent.verdictOf(bytes, keys)
+  const other = independent.verdictOf(bytes, { ...keys, ...base })
   if (roots[0] !== roots[1]) faults.push('a file and a stream differ')
   if ((roots[0] !== null) !== (other === 'ok')) {
     faults.push(`the independent reader: ${other}, verify: ${roots[0] ? 'ok' : 'not ok'}`)
