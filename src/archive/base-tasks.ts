@@ -2,7 +2,7 @@
 import { WarpError } from '../base/errors.ts'
 import type { Sealing } from '../engine/block.ts'
 import { resealBlock } from '../engine/reseal.ts'
-import { readFrame, readFrameBlock, wrongChunks } from './frame-reader.ts'
+import { readFrame, readFrameBlock, wrongChunks, type CheckRequest } from './frame-reader.ts'
 
 export interface CopyRequest {
   fd: number
@@ -18,14 +18,7 @@ export function copy({ fd, offset, from, to, ordinal }: CopyRequest): { block: U
   return { block: resealBlock(from, to, ordinal, header, bytes, offset) }
 }
 
-export interface UnpackRequest {
-  fd: number
-  offset: number
-  sealing: Sealing
-  chunkIdKey: Uint8Array | null
-  /** [offset, length] pairs in the frame. */
-  chunks: Uint32Array
-  ids: Uint8Array
+export interface UnpackRequest extends CheckRequest {
   slab: SharedArrayBuffer
   slabOffsets: Uint32Array
 }

@@ -234,8 +234,8 @@ function checkOptions(options: CreateOptions): void {
   if (chunkSize !== undefined && !(chunkSize >= MIN_AVERAGE_BYTES && chunkSize <= MAX_AVERAGE_BYTES && Number.isInteger(Math.log2(chunkSize)))) {
     throw new WarpError('ERR_WARP_USAGE', 'the chunk size is a power of two from 4 KiB to 4 MiB')
   }
-  if (thin && base === undefined) throw new WarpError('ERR_WARP_USAGE', 'a thin archive needs a base')
-  if (base !== undefined && chunkSize !== undefined) throw new WarpError('ERR_WARP_USAGE', 'the chunk size is that of the base')
+  if (thin && base === undefined) throw new WarpError('ERR_WARP_USAGE', 'a thin archive needs a base', { hint: 'name the archive that it is to refer to, or leave out thin' })
+  if (base !== undefined && chunkSize !== undefined) throw new WarpError('ERR_WARP_USAGE', 'the chunk size is that of the base', { hint: 'leave it out, or the base' })
   if (base !== undefined && reproducible) {
     throw new WarpError('ERR_WARP_USAGE', 'an archive on a base cannot be reproducible', { hint: 'its bytes depend on the base too: leave out one of the two' })
   }

@@ -38,13 +38,17 @@ export async function openBase(thin: Unlocked, reference: BaseReference, beside:
     source = new FileSource(file)
     const id = idOf(source.fd)
     if (id && Buffer.compare(id, reference.archiveId) !== 0) {
-      throw new WarpError('ERR_WARP_BASE_MISMATCH', `${file} is the archive ${Buffer.from(id).toString('hex')}, wanted is ${wanted}`, { path: file })
+      throw new WarpError('ERR_WARP_BASE_MISMATCH', `${file} is the archive ${Buffer.from(id).toString('hex')}, wanted is ${wanted}`, {
+        path: file, hint: 'give the archive that the thin one was made on with --base; `warp info` tells the id of an archive',
+      })
     }
     const unlocked = await unlock(source, options.baseKeys ?? options)
     const { root } = await readEnd(source, unlocked)
     const isWanted = Buffer.compare(root, reference.root) === 0 && !unlocked.header.thin && hasSameIds(unlocked, thin)
     if (!isWanted) {
-      throw new WarpError('ERR_WARP_BASE_MISMATCH', `${file} has the id ${wanted} and is not the base: its root is another`, { path: file })
+      throw new WarpError('ERR_WARP_BASE_MISMATCH', `${file} has the id ${wanted} and is not the base: its root is another`, {
+        path: file, hint: 'it was written anew since: restore the file that the thin archive was made on',
+      })
     }
     return { source, unlocked }
   } catch (error) {

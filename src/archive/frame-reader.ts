@@ -67,12 +67,15 @@ export function wrongChunks(frame: Uint8Array, chunks: Uint32Array, ids: Uint8Ar
   return wrong
 }
 
+/** A frame, and chunks of it that are to be held against their ids. */
 export interface CheckRequest {
   fd: number
   offset: number
   sealing: Sealing
   chunkIdKey: Uint8Array | null
+  /** [offset, length] pairs in the frame. */
   chunks: Uint32Array
+  /** 32 bytes for each chunk. */
   ids: Uint8Array
 }
 

@@ -3,20 +3,12 @@
  * in it whole and writes the pieces of others. Runs in worker threads.
  */
 import fs from 'node:fs'
-import { readFrame, wrongChunks } from './frame-reader.ts'
-import type { Sealing } from '../engine/block.ts'
+import { readFrame, wrongChunks, type CheckRequest } from './frame-reader.ts'
 import { applyMetadata, type MetadataProblem } from './os/metadata.ts'
 import { codeOf } from './os/os-error.ts'
 import { createExclusivePath } from './os/target-tree.ts'
 
-export interface RestoreRequest {
-  fd: number
-  offset: number
-  sealing: Sealing
-  chunkIdKey: Uint8Array | null
-  /** [offset, length] pairs in the frame. */
-  chunks: Uint32Array
-  ids: Uint8Array
+export interface RestoreRequest extends CheckRequest {
   /** For each chunk: number of the file among `files`, or −1 − descriptor; and the offset in that file. */
   targets: Float64Array
   /** Files that lie in this frame whole. */

@@ -137,7 +137,7 @@ export class Survey {
   }
 }
 
-/** Below this, chunks are small (§4.1); what comes from a stream counts as this much. */
+/** Below this, chunks are small (§4.1); a stream, whose length is not known, makes it at least this much. */
 export const SMALL_TOTAL_BYTES = 256 * MIB
 
 /** Average chunk size for `total` bytes of regular files. Source: §4.1. */

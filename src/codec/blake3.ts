@@ -43,7 +43,7 @@ function openNative(module: unknown): Blake3 {
     return {
       update: (bytes) => { hasher.update(bytes) },
       digest: () => hasher.digestBuffer(),
-      // A third of the time of a Buffer of its own, which is memory outside the heap with a finalizer.
+      // Text spares a Buffer of its own, which is memory outside the heap with a finalizer.
       digestInto: (out, at) => { out.write(hasher.digest('hex'), at, 'hex') },
       reset: () => hasher.reset(),
     }

@@ -25,8 +25,8 @@ const WINDOW_LOG = 24
 
 /**
  * The tables of the default level, 320 KiB instead of 768 KiB: they stay in a core's second-level cache beside
- * the data. Over the Linux tree in frames of 8 MiB that takes a sixth less time for 1.4 % more bytes, of which
- * the wide window gives back 1.1 % (bench/micro/zstd-tables.mjs).
+ * the data. Over the Linux tree in frames of 8 MiB that takes an eighth less time for 1.4 % more bytes, less than
+ * the long frames and the wide window take off (bench/micro/zstd-tables.mjs).
  */
 const TABLES = new Map([[3, { hashLog: 16, chainLog: 14 }]])
 

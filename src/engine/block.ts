@@ -50,25 +50,36 @@ export function sealBlock(
 ): number {
   const before = enter(STAGE.compress)
   const [codec, encodedLength] = encode(plain, block.compression, block.level, out.subarray(BLOCK_HEADER_BYTES))
-  const storedLength = codec === CODEC.store ? plain.length : encodedLength
-  const header = out.subarray(0, BLOCK_HEADER_BYTES)
-  writeBlockHeader(
-    header,
-    { archiveId: sealing.archiveId, ordinal: block.ordinal, kind: block.kind, codec, plainLength: plain.length, storedLength },
-    hash,
-  )
   enter(STAGE.seal)
-  const end = BLOCK_HEADER_BYTES + storedLength
+  const encoded = codec === CODEC.store ? plain : out.subarray(BLOCK_HEADER_BYTES, BLOCK_HEADER_BYTES + encodedLength)
+  const length = sealEncoded(sealing, { kind: block.kind, ordinal: block.ordinal, codec, plainLength: plain.length }, encoded, out)
+  enter(before)
+  return length
+}
+
+/**
+ * Writes a block whose payload is encoded already: header, payload, tag.
+ * @param encoded may lie in `out` where the payload goes
+ * @param out at least encoded.length + BLOCK_OVERHEAD_BYTES bytes
+ * @returns bytes written
+ */
+export function sealEncoded(
+  { archiveId, sealingKey }: Sealing,
+  block: Pick<BlockHeader, 'kind' | 'ordinal' | 'codec' | 'plainLength'>,
+  encoded: Uint8Array,
+  out: Uint8Array,
+): number {
+  const header = out.subarray(0, BLOCK_HEADER_BYTES)
+  writeBlockHeader(header, { ...block, archiveId, storedLength: encoded.length }, hash)
+  const end = BLOCK_HEADER_BYTES + encoded.length
   const payload = out.subarray(BLOCK_HEADER_BYTES, end)
-  const encoded = codec === CODEC.store ? plain : payload
   const tag = out.subarray(end, end + TAG_BYTES)
-  if (sealing.sealingKey) {
-    sealInto(sealing.sealingKey, nonceOf(block.ordinal), header, encoded, payload, tag)
+  if (sealingKey) {
+    sealInto(sealingKey, nonceOf(block.ordinal), header, encoded, payload, tag)
   } else {
-    if (encoded !== payload) payload.set(encoded)
+    if (encoded.buffer !== payload.buffer || encoded.byteOffset !== payload.byteOffset) payload.set(encoded)
     tag.set(hash(out.subarray(0, end)).subarray(0, TAG_BYTES))
   }
-  enter(before)
   return end + TAG_BYTES
 }
 

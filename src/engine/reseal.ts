@@ -1,9 +1,6 @@
 /** Moves a block from one archive to another: opened and sealed afresh, its payload stays encoded as it is. */
-import { BLOCK_HEADER_BYTES, TAG_BYTES } from '../base/limits.ts'
-import { nonceOf, sealInto } from '../codec/aead.ts'
-import { hash } from '../codec/blake3.ts'
-import { CODEC, writeBlockHeader, type BlockHeader } from '../format/block.ts'
-import { blockBytes, openBlock, type Sealing } from './block.ts'
+import { CODEC, type BlockHeader } from '../format/block.ts'
+import { blockBytes, openBlock, sealEncoded, type Sealing } from './block.ts'
 
 /**
  * @param bytes the whole block of the archive that `from` opens; decrypted in place
@@ -15,15 +12,6 @@ export function resealBlock(from: Sealing, to: Sealing, ordinal: number, header:
   // As a stored one, it is opened and not decoded.
   const encoded = openBlock(from, { ...header, codec: CODEC.store }, bytes, offset)
   const block = new Uint8Array(blockBytes(header))
-  const end = block.length - TAG_BYTES
-  const newHeader = block.subarray(0, BLOCK_HEADER_BYTES)
-  const payload = block.subarray(BLOCK_HEADER_BYTES, end)
-  const tag = block.subarray(end)
-  writeBlockHeader(newHeader, { ...header, archiveId: to.archiveId, ordinal }, hash)
-  if (to.sealingKey) sealInto(to.sealingKey, nonceOf(ordinal), newHeader, encoded, payload, tag)
-  else {
-    payload.set(encoded)
-    tag.set(hash(block.subarray(0, end)).subarray(0, TAG_BYTES))
-  }
+  sealEncoded(to, { ...header, ordinal }, encoded, block)
   return block
 }
