@@ -18,7 +18,7 @@ const tree = values.tree ?? linuxTree(DEFAULT_CACHE)
 const MIB = 1024 * 1024
 const BATCH_BYTES = 32 * MIB
 
-const library = createRequire(import.meta.url)('koffi').load(addonPath('zstd'))
+const library = createRequire(import.meta.url)('koffi').load(addonPath())
 const createContext = library.func('void *ZSTD_createCCtx()')
 const setParameter = library.func('size_t ZSTD_CCtx_setParameter(void *context, int parameter, int value)')
 const compress = library.func('size_t ZSTD_compress2(void *context, void *out, size_t room, const void *bytes, size_t length)')

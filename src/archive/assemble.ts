@@ -38,15 +38,18 @@ export class EntryAssembler {
     let file = 0
     this.#size = firstOffset
     for (const record of page.records) {
-      const extents = 'extents' in record ? record.extents : []
-      const frames: number[] = []
-      const offsets: number[] = []
+      const extents = 'extents' in record ? record.extents : NO_EXTENTS
       const fileOffset = this.#size
-      for (const extent of extents) {
-        this.#size += extent.length
-        if (extent.kind !== 'chunk') continue
-        frames.push(page.frames[page.refFrames[ref]!]!)
-        offsets.push(page.refOffsets[ref++]!)
+      let chunks = 0
+      for (const { kind, length } of extents) {
+        this.#size += length
+        if (kind === 'chunk') chunks++
+      }
+      const frames = new Array<number>(chunks)
+      const offsets = new Array<number>(chunks)
+      for (let i = 0; i < chunks; i++, ref++) {
+        frames[i] = page.frames[page.refFrames[ref]!]!
+        offsets[i] = page.refOffsets[ref]!
       }
       const entry = record.type === 'part' ? null : entryOf(record, number++, this.#size)
       const hint = record.type === 'file' ? (page.hints?.[file++] ?? null) : null
@@ -56,6 +59,7 @@ export class EntryAssembler {
   }
 }
 
+const NO_EXTENTS: Extent[] = []
 const NOBODY = new Uint8Array(0)
 
 function entryOf(record: Exclude<Record, { type: 'part' }>, number: number, size: number): Entry {
@@ -66,7 +70,11 @@ function entryOf(record: Exclude<Record, { type: 'part' }>, number: number, size
       mtimeSeconds: 0, mtimeNanoseconds: 0, xattrs: [], link: record.targetEntry,
     }
   }
-  const entry: Entry = { number, path, type, size: type === 'file' ? size : 0, ...record.metadata }
+  // One by one: of a long archive, spreading takes a tenth of the time of a listing.
+  const { unstable, mode, uid, gid, user, group, mtimeSeconds, mtimeNanoseconds, xattrs } = record.metadata
+  const entry: Entry = {
+    number, path, type, size: type === 'file' ? size : 0, unstable, mode, uid, gid, user, group, mtimeSeconds, mtimeNanoseconds, xattrs,
+  }
   if (type === 'symlink') entry.target = record.target
   if (type === 'chardev' || type === 'blockdev') {
     entry.major = record.major

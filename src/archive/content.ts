@@ -2,7 +2,7 @@
 import { WarpError, asWarpError } from '../base/errors.ts'
 import { hash, keyedHash } from '../codec/blake3.ts'
 import type { PlacedExtents } from './assemble.ts'
-import { readFrame } from './frame-reader.ts'
+import { readOwnFrame } from './frame-reader.ts'
 import type { FrameSources } from './frame-sources.ts'
 
 /** A piece of a file: null stands for `length` zeros. */
@@ -56,7 +56,7 @@ export class ContentReader {
     if (this.#frame?.at === at) return this.#frame.bytes
     const { fd, offset, sealing } = await this.#frames.at(at)
     try {
-      this.#frame = { at, bytes: Buffer.from(readFrame(fd, offset, sealing)) }
+      this.#frame = { at, bytes: readOwnFrame(fd, offset, sealing) }
     } catch (error) {
       throw this.#frames.explain(at, error)
     }

@@ -108,7 +108,7 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
 }
 
 /** The walk of a tree that takes longer is not waited for before reading begins. */
-const EARLY_START_MS = 100
+const EARLY_START_MS = 50
 
 /** The inputs turned out to want larger chunks; nothing was written yet. */
 class OtherAverage extends Error {}

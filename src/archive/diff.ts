@@ -138,20 +138,22 @@ class ArchiveTree implements Tree {
   async *sides(): AsyncGenerator<Side> {
     let hasher = new Hasher()
     const archive = this.#archive
-    for await (const assembled of archive.assembled(new Selection({}))) {
-      const { entry, extents, fileOffset } = assembled
-      for (const extent of extents) {
-        hasher.update(Buffer.from(`${extent.length} `))
-        if (extent.kind === 'chunk') hasher.update(extent.id)
+    for await (const page of archive.assembledPages(new Selection({}))) {
+      for (const assembled of page) {
+        const { entry, extents, fileOffset } = assembled
+        for (const extent of extents) {
+          hasher.update(Buffer.from(`${extent.length} `))
+          if (extent.kind === 'chunk') hasher.update(extent.id)
+        }
+        if (!entry) continue
+        const fingerprint = hasher.digest()
+        hasher = new Hasher()
+        if (entry.link !== undefined) entry.linkPath = (await archive.entryAt(entry.link)).path
+        // What lies in one page is at hand; a file that goes on over pages is read again.
+        yield fileOffset === 0
+          ? { entry, fingerprint, content: () => archive.bytesOf(assembled), extents: () => each(extents) }
+          : { entry, fingerprint, content: () => archive.content(entry), extents: () => archive.extentsOf(entry) }
       }
-      if (!entry) continue
-      const fingerprint = hasher.digest()
-      hasher = new Hasher()
-      if (entry.link !== undefined) entry.linkPath = (await archive.entryAt(entry.link)).path
-      // What lies in one page is at hand; a file that goes on over pages is read again.
-      yield fileOffset === 0
-        ? { entry, fingerprint, content: () => archive.bytesOf(assembled), extents: () => each(extents) }
-        : { entry, fingerprint, content: () => archive.content(entry), extents: () => archive.extentsOf(entry) }
     }
   }
 

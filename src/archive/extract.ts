@@ -73,9 +73,11 @@ export async function extract(source: Source, options: ExtractOptions): Promise<
       // Of a stream, what lies where is known at its end.
       adopt: reading.archive ? (number, place) => restoreContent(reading.archive, number, place, restorer!, owner) : null,
     })
-    for await (const assembled of assembledOf(reading, selection, paths)) {
-      if (signal?.aborted) throw new WarpError('ERR_WARP_INTERRUPTED', 'interrupted')
-      await restorer.take(assembled)
+    for await (const page of assembledPages(reading, selection, paths)) {
+      for (const assembled of page) {
+        if (signal?.aborted) throw new WarpError('ERR_WARP_INTERRUPTED', 'interrupted')
+        await restorer.take(assembled)
+      }
     }
     await restorer.finish()
     const archive = reading.archive ?? new Archive(from, unlocked, reading.scan.footer!, frames)
@@ -111,17 +113,15 @@ async function openForReading(source: FileSource, unlocked: Unlocked, frames: Fr
   return { archive: new Archive(source, unlocked, await readEnd(source, unlocked), frames) }
 }
 
-async function* assembledOf({ archive, scan }: Reading, selection: Selection, paths: EntryPaths): AsyncGenerator<Assembled> {
+async function* assembledPages({ archive, scan }: Reading, selection: Selection, paths: EntryPaths): AsyncGenerator<Assembled[]> {
   if (archive) {
-    yield* archive.assembled(selection, (page) => paths.add(page.firstEntry, page.offset))
+    yield* archive.assembledPages(selection, (page) => paths.add(page.firstEntry, page.offset))
     return
   }
   const assembler = new EntryAssembler()
   for await (const { page, firstEntry, firstOffset, offset } of scan.pages()) {
     paths.add(firstEntry, offset)
-    for (const assembled of assembler.page(page, firstEntry, firstOffset)) {
-      if (selection.takes(assembled.path, assembled.entry?.type === 'directory')) yield assembled
-    }
+    yield [...assembler.page(page, firstEntry, firstOffset)].filter(({ path, entry }) => selection.takes(path, entry?.type === 'directory'))
   }
 }
 

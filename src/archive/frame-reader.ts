@@ -25,6 +25,12 @@ export function readFrame(fd: number, offset: number, sealing: Sealing): Uint8Ar
   return openBlock(sealing, header, bytes, offset)
 }
 
+/** As `readFrame`, to be kept. */
+export function readOwnFrame(fd: number, offset: number, sealing: Sealing): Uint8Array {
+  const frame = readFrame(fd, offset, sealing)
+  return frame.buffer === buffer.buffer ? Uint8Array.from(frame) : frame
+}
+
 /** The whole block of a frame; valid until the next call in this thread. @throws {WarpError} as `readFrame` */
 export function readFrameBlock(fd: number, offset: number, sealing: Sealing): { header: BlockHeader; bytes: Uint8Array } {
   if (buffer.length < BLOCK_HEADER_BYTES) buffer = Buffer.allocUnsafeSlow(1024 * 1024)

@@ -17,13 +17,11 @@ export interface Aead {
   ): boolean
 }
 
+/** The addon takes lengths on trust. */
 interface NativePackage {
-  crypto_aead_chacha20poly1305_ietf_encrypt_detached(
-    c: Bytes, mac: Bytes, m: Bytes, ad: Bytes, nsec: null, npub: Bytes, k: Bytes,
-  ): void
-  crypto_aead_chacha20poly1305_ietf_decrypt_detached(
-    m: Bytes, nsec: null, c: Bytes, mac: Bytes, ad: Bytes, npub: Bytes, k: Bytes,
-  ): void
+  crypto_aead_chacha20poly1305_ietf_encrypt_detached(c: Bytes, mac: Bytes, m: Bytes, ad: Bytes, npub: Bytes, k: Bytes): number
+  /** @returns 0, or -1 if the tag is wrong */
+  crypto_aead_chacha20poly1305_ietf_decrypt_detached(m: Bytes, c: Bytes, mac: Bytes, ad: Bytes, npub: Bytes, k: Bytes): number
 }
 
 function openNative(module: unknown): Aead {
@@ -32,15 +30,8 @@ function openNative(module: unknown): Aead {
     crypto_aead_chacha20poly1305_ietf_decrypt_detached: decrypt,
   } = module as NativePackage
   return {
-    sealInto: (key, nonce, aad, plain, cipher, tag) => encrypt(cipher, tag, plain, aad, null, nonce, key),
-    openInto: (key, nonce, aad, cipher, tag, plain) => {
-      try {
-        decrypt(plain, null, cipher, tag, aad, nonce, key)
-        return true
-      } catch {
-        return false
-      }
-    },
+    sealInto: (key, nonce, aad, plain, cipher, tag) => { encrypt(cipher, tag, plain, aad, nonce, key) },
+    openInto: (key, nonce, aad, cipher, tag, plain) => decrypt(plain, cipher, tag, aad, nonce, key) === 0,
   }
 }
 

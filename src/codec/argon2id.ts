@@ -10,11 +10,12 @@ export const SALT_BYTES = 16
 export type Argon2id =
   (passphrase: Uint8Array, salt: Uint8Array, iterations: number, memoryKib: number) => Uint8Array
 
+/** The addon takes lengths on trust. */
 interface NativePackage {
   crypto_pwhash(
     out: Uint8Array, passphrase: Uint8Array, salt: Uint8Array,
     iterations: number, memoryBytes: number, algorithm: number,
-  ): void
+  ): number
   crypto_pwhash_ALG_ARGON2ID13: number
 }
 
@@ -22,7 +23,7 @@ function openNative(module: unknown): Argon2id {
   const { crypto_pwhash: run, crypto_pwhash_ALG_ARGON2ID13: algorithm } = module as NativePackage
   return (passphrase, salt, iterations, memoryKib) => {
     const out = new Uint8Array(KEY_BYTES)
-    run(out, passphrase, salt, iterations, memoryKib * KIB, algorithm)
+    if (run(out, passphrase, salt, iterations, memoryKib * KIB, algorithm) !== 0) throw new Error('Argon2id: out of memory')
     return out
   }
 }

@@ -39,7 +39,7 @@ interface Context {
 /** @returns null where koffi or the functions cannot be had */
 export function openLibrary(): Zstd | null {
   const koffi = loadKoffi()
-  const path = addonPath('zstd')
+  const path = addonPath()
   if (koffi === null || path === null) return null
   try {
     return bind(koffi.load(path))

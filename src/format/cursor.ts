@@ -9,6 +9,9 @@ export const MAX_ZIGZAG = 2 ** 52 - 1
 
 const TWO_32 = 2 ** 32
 
+/** Names that `ByteReader.name` compares with. */
+const REMEMBERED_NAMES = 4
+
 const wide = new BigUint64Array(1)
 const halves = new Uint32Array(wide.buffer)
 const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
@@ -24,6 +27,7 @@ function malformed(message: string): WarpError {
 export class ByteReader {
   readonly bytes: Uint8Array
   position: number
+  readonly #names: Uint8Array[] = []
 
   constructor(bytes: Uint8Array, position = 0) {
     this.bytes = bytes
@@ -104,6 +108,21 @@ export class ByteReader {
   /** View of a string of at most `max` bytes, else ERR_WARP_LIMIT naming `what`. */
   string(max: number, what: string): Uint8Array {
     return this.take(this.varintUpTo(max, `length of ${what}`))
+  }
+
+  /** Like `string`, of what mostly is one of a few: for the same bytes as one of the last, the same view. */
+  name(max: number, what: string): Uint8Array {
+    const length = this.varintUpTo(max, `length of ${what}`)
+    const at = this.#advance(length)
+    for (const name of this.#names) if (name.length === length && this.#isAt(name, at)) return name
+    const name = new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + at, length)
+    if (this.#names.push(name) > REMEMBERED_NAMES) this.#names.shift()
+    return name
+  }
+
+  #isAt(name: Uint8Array, at: number): boolean {
+    for (let i = 0; i < name.length; i++) if (name[i] !== this.bytes[at + i]) return false
+    return true
   }
 
   /** Passes over `length` reserved bytes, which must be zero. */

@@ -90,6 +90,7 @@ const ESCAPES = new Map([
  */
 export function displayPath(path: Uint8Array): string {
   if (path.length === 0) return '.'
+  if (isPlain(path)) return Buffer.from(path.buffer, path.byteOffset, path.length).toString('latin1')
   let text = ''
   let at = 0
   while (at < path.length) {
@@ -103,6 +104,15 @@ export function displayPath(path: Uint8Array): string {
     at = next
   }
   return text
+}
+
+/** Whether all of it is printable ASCII that stands for itself. */
+function isPlain(path: Uint8Array): boolean {
+  for (let i = 0; i < path.length; i++) {
+    const byte = path[i]
+    if (byte < 0x20 || byte > 0x7e || byte === 0x5c) return false
+  }
+  return true
 }
 
 /** Bytes of the well-formed UTF-8 character at `at`, 0 if there is none (RFC 3629 §4). */

@@ -117,17 +117,18 @@ function readExtents(
   fill: PageFill,
   isPart: boolean,
 ): Extent[] {
-  const extents: Extent[] = []
+  // An array that grows takes room for 16 more from the start; most files have one extent.
+  const extents = new Array<Extent>(Math.min(count, 16))
   for (let i = 0; i < count; i++) {
     const start = reader.position
     const first = reader.varint()
     if (first > maxChunkBytes) throw malformed('a chunk is longer than the maximum')
     if (first > 0) {
-      extents.push({ kind: 'chunk', length: first, id: reader.take(ID_BYTES) })
+      extents[i] = { kind: 'chunk', length: first, id: reader.take(ID_BYTES) }
     } else {
       const length = reader.varint()
       if (length === 0) throw malformed('a hole is empty')
-      extents.push({ kind: 'hole', length })
+      extents[i] = { kind: 'hole', length }
     }
     fill.addExtent(reader.position - start, first)
     if (fill.isFull && !(isPart && i === count - 1)) throw malformed('a page goes on after it is full')
@@ -143,8 +144,8 @@ function readMetadata(reader: ByteReader, isFile: boolean): Metadata {
     mode: reader.varint(),
     uid: reader.varint(),
     gid: reader.varint(),
-    user: reader.string(MAX_OWNER_NAME_BYTES, 'a user name'),
-    group: reader.string(MAX_OWNER_NAME_BYTES, 'a group name'),
+    user: reader.name(MAX_OWNER_NAME_BYTES, 'a user name'),
+    group: reader.name(MAX_OWNER_NAME_BYTES, 'a group name'),
     mtimeSeconds: reader.zigzag(),
     mtimeNanoseconds: reader.varint(),
     xattrs: readXattrs(reader),

@@ -60,36 +60,36 @@ export async function run(context: Context): Promise<number> {
   const paths = selectedPaths(context)
   const { displayPath } = await import('../../index.ts')
   const layout = new LongLayout(displayPath)
+  const line = isLong ? (entry: Entry) => layout.format(entry)
+    : output.json ? (entry: Entry) => JSON.stringify(describeEntry(entry))
+      : (entry: Entry) => displayPath(entry.path)
   return await readArchive(context, async (source, keys) => {
-    for await (const entry of entriesOf(source, keys, paths)) {
+    for await (const entries of pagesOf(source, keys, paths)) {
       if (signal.aborted) throw new WarpError('ERR_WARP_INTERRUPTED', 'interrupted')
-      if (isRaw) {
-        await output.print(entry.path)
-        await output.print(NUL)
-      } else if (output.json) await output.print(`${JSON.stringify(describeEntry(entry))}\n`)
-      else await output.print(`${isLong ? layout.format(entry) : displayPath(entry.path)}\n`)
+      if (isRaw) await output.print(Buffer.concat(entries.flatMap(({ path }) => [path, NUL])))
+      else for (let i = 0; i < entries.length; i += LINES) {
+        let text = ''
+        for (const entry of entries.slice(i, i + LINES)) text += `${line(entry)}\n`
+        await output.print(text)
+      }
     }
     return EXIT.ok
   })
 }
 
+/** Printed at once. */
+const LINES = 512
+
 /** Entries with what hard links are other names of, where it can be known: a stream does not turn back. */
-async function* entriesOf(source: Source, keys: Keys, paths: SelectOptions['paths']): AsyncGenerator<Entry> {
+async function* pagesOf(source: Source, keys: Keys, paths: SelectOptions['paths']): AsyncGenerator<Entry[]> {
   const { list, open } = await import('../../index.ts')
   if (typeof source !== 'string') {
-    yield* list(source, { ...keys, paths })
+    for await (const entry of list(source, { ...keys, paths })) yield [entry]
     return
   }
   const archive = await open(source, keys)
   try {
-    for await (const entry of archive.entries({ paths })) {
-      if (entry.link === undefined) yield entry
-      else {
-        const { path: linkPath, mode, uid, gid, user, group, mtimeSeconds, mtimeNanoseconds, xattrs } =
-          await archive.resolve(entry)
-        yield { ...entry, linkPath, mode, uid, gid, user, group, mtimeSeconds, mtimeNanoseconds, xattrs }
-      }
-    }
+    yield* archive.entryPages({ paths })
   } finally {
     await archive.close()
   }
