@@ -35,6 +35,7 @@ const CHOICES = [
   { frameMiB: 8, level: 3, windowLog: 24, hashLog: 16, chainLog: 13 },
   { frameMiB: 8, level: 3, windowLog: 24, hashLog: 16, chainLog: 14 },
   { frameMiB: 8, level: 3, windowLog: 24, hashLog: 17, chainLog: 14 },
+  { frameMiB: 8, level: 3, windowLog: 24, hashLog: 18, chainLog: 16 },
   { frameMiB: 8, level: 4, windowLog: 24 },
   { frameMiB: 8, level: 5, windowLog: 24 },
   { frameMiB: 16, level: 3, windowLog: 24, hashLog: 16, chainLog: 14 },

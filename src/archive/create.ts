@@ -16,6 +16,7 @@ import { MIN_MEMORY_BYTES, planMemory } from './memory.ts'
 import { libc } from './os/libc.ts'
 import { groupName, userName } from './os/owners.ts'
 import { openUnnamed } from './os/unnamed-file.ts'
+import { Pace } from './pace.ts'
 import { poolFor, SMALL_JOB_BYTES } from './pool.ts'
 import { newArchive, type NewArchive } from './sealing.ts'
 import { openSink, outputError, type Sink } from './sink.ts'
@@ -114,7 +115,7 @@ const EARLY_START_MS = 50
 class OtherAverage extends Error {}
 
 export interface WriteJob {
-  options: Pick<CreateOptions, keyof Watch | 'compress' | 'level' | 'memory' | 'tempDir' | 'passphrase' | 'passphraseCost' | 'recipients' | 'signWith' | 'archiveKey'>
+  options: Pick<CreateOptions, keyof Watch | 'compress' | 'level' | 'reproducible' | 'memory' | 'tempDir' | 'passphrase' | 'passphraseCost' | 'recipients' | 'signWith' | 'archiveKey'>
   average: number
   partial: boolean
   archiveId: Uint8Array | undefined
@@ -136,7 +137,7 @@ export interface WriteJob {
 /** Writes `entries`, which are in path order, as an archive to `sink`, and commits or abandons it. */
 export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'problems' | 'kept' | 'durationMs' | 'stages'>> {
   const { options, average, sink, pool, report, totals, base = null } = job
-  const { compress = 'auto', level = 3, signal } = options
+  const { compress = 'auto', signal } = options
   let archive: NewArchive
   try {
     archive = newArchive({ ...options, average, partial: job.partial, archiveId: job.archiveId, inheritance: base?.inheritance })
@@ -147,7 +148,7 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
   const slabBytes = slabBytesFor(average)
   const memory = planMemory(options.memory, slabBytes, pool.size)
   const engine = new CpuEngine(pool, slabBytes, memory.slabs, {
-    average, chunkIdKey: archive.chunkIdKey, sealing: archive.sealing, compression: compress, level,
+    average, chunkIdKey: archive.chunkIdKey, sealing: archive.sealing, compression: compress, level: levelOf(job),
   })
   let doneBytes = 0
   let doneEntries = 0
@@ -206,6 +207,13 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
     archive.sealing.sealingKey?.fill(0)
     archive.chunkIdKey?.fill(0)
   }
+}
+
+/** The level of the next frame: as wished, or what a pipe leaves time for. */
+function levelOf({ options: { compress = 'auto', level, reproducible }, sink, pool }: WriteJob): () => number {
+  if (level !== undefined || compress !== 'auto' || reproducible || !sink.isPipe) return () => level ?? 3
+  const pace = new Pace({ sinkBusyMs: () => sink.busyMs, stageTimes: () => pool.stageTimes() })
+  return () => pace.level()
 }
 
 /** A promise that rejects when `signal` aborts. */

@@ -16,6 +16,10 @@ const WRITEBACK_BYTES = 32 * MIB
 export interface Sink {
   /** Bytes written so far. */
   readonly length: number
+  /** Whether it is a pipe or a socket: somebody takes it at a pace of their own. */
+  readonly isPipe: boolean
+  /** Time spent in `write` so far, milliseconds. */
+  readonly busyMs: number
   /** `device:inode` of what is written to, and of the file that it will replace. */
   readonly identities: string[]
   /** Writes all of the buffers; they are borrowed until it returns. */
@@ -44,21 +48,31 @@ export function outputError(error: unknown, name: string): WarpError {
 
 abstract class DescriptorSink implements Sink {
   length = 0
+  readonly isPipe: boolean
   readonly identities: string[]
   protected readonly name: string
   readonly #fd: number
   #isClosed = false
+  #busyMs = 0
+  /** Since when it is written. */
+  #busySince: number | null = null
   /** The write under way, if any; never rejects. */
   #writing: Promise<unknown> = Promise.resolve()
 
   constructor(fd: number, name: string) {
     this.#fd = fd
     this.name = name
-    const { dev, ino } = fs.fstatSync(fd, { bigint: true })
-    this.identities = [`${dev}:${ino}`]
+    const stat = fs.fstatSync(fd, { bigint: true })
+    this.isPipe = stat.isFIFO() || stat.isSocket()
+    this.identities = [`${stat.dev}:${stat.ino}`]
+  }
+
+  get busyMs(): number {
+    return this.#busyMs + (this.#busySince === null ? 0 : performance.now() - this.#busySince)
   }
 
   async write(buffers: Uint8Array[]): Promise<void> {
+    this.#busySince = performance.now()
     try {
       let left = buffers.filter((buffer) => buffer.length > 0)
       while (left.length > 0) {
@@ -78,6 +92,9 @@ abstract class DescriptorSink implements Sink {
       }
     } catch (error) {
       throw outputError(error, this.name)
+    } finally {
+      this.#busyMs = this.busyMs
+      this.#busySince = null
     }
   }
 

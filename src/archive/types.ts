@@ -72,7 +72,7 @@ export interface CreateOptions extends Watch, Resources {
   output: string | { fd: number }
   /** Default 'auto'. */
   compress?: Compression
-  /** zstd level, 1 … 19; default 3. */
+  /** zstd level, 1 … 19; default 3, and with `auto` up to 9 while a pipe is slower than the threads. */
   level?: number
   /** Average chunk size in bytes, a power of two; default by §4.1. */
   chunkSize?: number

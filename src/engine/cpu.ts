@@ -189,7 +189,8 @@ class CpuResident implements Resident {
   async seal(frames: FramePlan[]): Promise<Uint8Array[]> {
     if (frames.length === 0) return []
     const sealed = (this.#sealed = await this.#output.acquire())
-    const { sealing, compression, level } = this.#options
+    const { sealing, compression } = this.#options
+    const level = this.#options.level()
     let outOffset = 0
     return Promise.all(
       frames.map(async ({ ordinal, pieces, plainLength }) => {

@@ -67,7 +67,8 @@ export interface EngineOptions {
   chunkIdKey: Uint8Array | null
   sealing: Sealing
   compression: Compression
-  level: number
+  /** zstd level for the frame that is sealed next. */
+  level: () => number
 }
 
 export interface Engine {

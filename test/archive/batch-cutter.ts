@@ -19,7 +19,7 @@ import { makeDirectory, noise } from './support/trees.ts'
 const AVERAGE = 4096
 const LOOKAHEAD = lookaheadBytes(AVERAGE)
 const engine = new CpuEngine(new InlinePool({ ...engineTasks, load }), 2 * 1024 * 1024, 1, {
-  average: AVERAGE, chunkIdKey: null, sealing: { archiveId: new Uint8Array(16), sealingKey: null }, compression: 'none', level: 1,
+  average: AVERAGE, chunkIdKey: null, sealing: { archiveId: new Uint8Array(16), sealingKey: null }, compression: 'none', level: () => 1,
 })
 
 const item: Item = {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { randomBytes } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
-import { estimateEntropy, looksIncompressible } from '../../src/codec/entropy.ts'
+import { estimateEntropy, isBinary, looksIncompressible } from '../../src/codec/entropy.ts'
 import { compress } from './fixtures/codecs.ts'
 import { xorshift } from './fixtures/xorshift.ts'
 
@@ -67,4 +67,19 @@ t.test('random bytes are seldom missed', async (t) => {
   for (let seed = 1; seed <= 100; seed++) {
     t.equal(looksIncompressible(xorshift(seed, 4096)), true, `seed ${seed}`)
   }
+})
+
+t.test('text and binary data', async (t) => {
+  const source = words(100_000)
+  const umlauts = new TextEncoder().encode('Überfälle auf süße Äpfel. '.repeat(1000))
+  for (const [name, bytes, expected] of [
+    ['nothing', new Uint8Array(), false],
+    ['text', source, false],
+    ['text with a few other letters', umlauts, false],
+    ['text that is short', new TextEncoder().encode('a\n'), false],
+    ['32-bit integers', new Uint8Array(Uint32Array.from({ length: 25_000 }, (_, i) => i).buffer), true],
+    ['random bytes', randomBytes(5000), true],
+    ['a third of it', Buffer.concat([Buffer.alloc(33_000), source.subarray(0, 67_000)]), false],
+    ['more than a third', Buffer.concat([Buffer.alloc(36_000), source.subarray(0, 64_000)]), true],
+  ] as [string, Uint8Array, boolean][]) t.equal(isBinary(bytes), expected, name)
 })

@@ -13,7 +13,7 @@ import { makeDirectory, noise } from '../archive/support/trees.ts'
 
 const MIB = 1024 * 1024
 const sealing = { archiveId: new Uint8Array(16), sealingKey: null }
-const options = { average: 65_536, chunkIdKey: null, sealing, compression: 'auto', level: 1 } as const
+const options = { average: 65_536, chunkIdKey: null, sealing, compression: 'auto', level: () => 1 } as const
 const tasks = { ...engineTasks, load }
 
 /** More than two tasks' worth, with zeros over the boundary of the first two. */

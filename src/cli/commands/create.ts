@@ -39,9 +39,10 @@ export const spec: CommandSpec = {
         OUTPUT_ARCHIVE,
         {
           name: 'compress', value: 'HOW', completes: COMPRESSIONS,
-          help: 'auto (zstd, but store what looks incompressible), zstd, lz4 or none; default: auto',
+          help: 'auto (zstd, but store what looks incompressible, and take higher levels while a pipe is slower '
+            + 'than the CPU), zstd, lz4 or none; default: auto',
         },
-        { name: 'level', value: 'N', help: `level of zstd, 1 to ${MAX_LEVEL}; default: 3` },
+        { name: 'level', value: 'N', help: `level of zstd, 1 to ${MAX_LEVEL}, held even into a slow pipe; default: 3` },
         {
           name: 'chunk-size', value: 'SIZE',
           help: 'average size of a chunk, a power of two from 4K to 4M; default: 8K below 256 MiB of input, '
