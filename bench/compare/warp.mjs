@@ -26,7 +26,7 @@ export function warp(name, { recipient, identity, options = [], base }) {
     absent: missing.length > 0 ? `this warp has no ${missing.join(', ')}` : undefined,
     makesHoles: true,
     create: (store, folder) => create(folder, archive(store)),
-    ...(base && { again: (store, folder) => create(folder, archive(store, 'second'), ...keyed, ...base, archive(store)) }),
+    ...(base && { again: (store, folder) => create(folder, archive(store, 'second'), ...(identity ? ['--base-identity', identity] : []), ...base, archive(store)) }),
     extract: (store, target, { made }) => ({
       stages: [command('extract', '--quiet', ...keyed, '-C', target, archive(store, made))], syncSystem: target,
     }),

@@ -2,6 +2,7 @@
  * The heavy stages of the tool, one by one: what each does to a sample, natively and portably, and a check
  * that both come to the same. A stage gets the sample as u8[] and handles `length` bytes of it a pass.
  */
+import { copyShared } from '../../dist/base/copy.js'
 import { FRAME_TARGET_BYTES, KIB, MIB, TAG_BYTES } from '../../dist/base/limits.js'
 import * as aead from '../../dist/codec/aead.js'
 import * as blake3 from '../../dist/codec/blake3.js'
@@ -209,12 +210,28 @@ const memcpy = {
   },
 }
 
+/** @type {Stage} */
+const sharedCopy = {
+  name: 'copy of shared memory', hasPortable: true,
+  open: (sample, implementation) => {
+    const source = Buffer.from(new SharedArrayBuffer(sample.length))
+    const target = Buffer.from(new SharedArrayBuffer(sample.length))
+    source.set(sample)
+    return implementation === 'native' ? () => copyShared(target, source) : () => target.set(source)
+  },
+  agree: (sample) => {
+    const target = Buffer.from(new SharedArrayBuffer(sample.length))
+    copyShared(target, sample)
+    return target.equals(sample)
+  },
+}
+
 const level = (/** @type {number} */ n) => compressor(`zstd -${n}`, zstd,
   (plain, out, implementation) => zstd.compressInto(plain, n, out, implementation), zstd.decompressInto)
 
 /** @type {Stage[]} */
 export const STAGES = [
-  memcpy, ...chunking, ids('BLAKE3 ids, 64 KiB chunks', 64 * KIB), ids('BLAKE3 ids, 2 KiB chunks', 2 * KIB),
+  memcpy, sharedCopy, ...chunking, ids('BLAKE3 ids, 64 KiB chunks', 64 * KIB), ids('BLAKE3 ids, 2 KiB chunks', 2 * KIB),
   ...level(1), ...level(3), ...compressor('LZ4', lz4, lz4.encodeInto, lz4.decodeInto), ...sealing, entropy,
 ]
 

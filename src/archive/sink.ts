@@ -4,14 +4,10 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { randomBytes } from 'node:crypto'
 import { WarpError, asWarpError } from '../base/errors.ts'
-import { MAX_NAME_BYTES, MIB } from '../base/limits.ts'
+import { MAX_NAME_BYTES } from '../base/limits.ts'
 
 const writev = promisify(fs.writev)
 const fsync = promisify(fs.fsync)
-const fdatasync = promisify(fs.fdatasync)
-
-/** Bytes after which a file is sent on its way to the disk, so that little is left to wait for at the end. */
-const WRITEBACK_BYTES = 32 * MIB
 
 export interface Sink {
   /** Bytes written so far. */
@@ -154,10 +150,6 @@ class DeviceSink extends DescriptorSink {
 class FileSink extends DescriptorSink {
   readonly #temporary: string
   readonly #final: string
-  /** The last fdatasync that was begun. */
-  #syncing: Promise<void> = Promise.resolve()
-  #isSyncing = false
-  #syncedLength = 0
 
   constructor(fd: number, temporary: string, final: string) {
     super(fd, final)
@@ -167,28 +159,8 @@ class FileSink extends DescriptorSink {
     if (old) this.identities.push(`${old.dev}:${old.ino}`)
   }
 
-  override async write(buffers: Uint8Array[]): Promise<void> {
-    await super.write(buffers)
-    if (this.#isSyncing || this.length - this.#syncedLength < WRITEBACK_BYTES) return
-    // An error of the disk is told only to the first who asks.
-    await this.#syncing.catch((error: unknown) => {
-      throw outputError(error, this.name)
-    })
-    this.#syncing = fdatasync(this.fd).finally(() => {
-      this.#isSyncing = false
-    })
-    this.#isSyncing = true
-    this.#syncedLength = this.length
-    this.#syncing.catch(() => {})
-  }
-
-  protected override end(): Promise<unknown> {
-    return Promise.all([super.end(), this.#syncing.catch(() => {})])
-  }
-
   async commit(): Promise<void> {
     try {
-      await this.#syncing
       await fsync(this.fd)
       await this.close()
       fs.renameSync(this.#temporary, this.#final)

@@ -1,49 +1,31 @@
 /**
  * Writes an archive: takes batches from the engine, cuts, deduplicates, plans frames and pages in input
- * order, and hands blocks to the sink in file order. Steps of different batches overlap; each kind of
+ * order, and hands blocks on in file order. Steps of different batches overlap; each kind of
  * step runs in order.
  */
-import { WarpError } from '../base/errors.ts'
-import { FOOTER_BLOCK_BYTES, ID_BYTES } from '../base/limits.ts'
+import { ID_BYTES } from '../base/limits.ts'
 import { STAGE, enter } from '../base/stages.ts'
-import { rootDigest, indexDigest, locationDigest, pageDigest } from '../codec/merkle.ts'
-import { sign, signedMessage } from '../codec/signature.ts'
 import type { Engine, FramePlan, Resident } from '../engine/engine.ts'
-import { BLOCK_OVERHEAD_BYTES, sealBlock, type Sealing } from '../engine/block.ts'
-import { KIND } from '../format/block.ts'
-import { writeFooter } from '../format/footer.ts'
-import { writeIndexPage, type IndexChild } from '../format/index-page.ts'
-import { writeLocation } from '../format/location.ts'
 import { PageBuilder, type ClosedPage } from '../format/page.ts'
-import { joinParts } from '../format/parts.ts'
 import type { Batch, Item, Kept } from './batches.ts'
 import { BatchCutter, type CutBatch } from './batch-cutter.ts'
+import { BlockWriter, type BlockWriterOptions } from './block-writer.ts'
 import { planFrames } from './frame-plan.ts'
 import { fileRecordOf } from './file-record.ts'
 import { InodeIndex } from './inode-index.ts'
 import { Sequence } from './sequence.ts'
-import type { Sink } from './sink.ts'
 import { SpillingIndex, type SpillOptions } from './spilling-index.ts'
 import type { TakenOver } from './taken-over.ts'
-import { indexPagesAfter, TreeBuilder, type CompleteNode } from './tree-builder.ts'
-import type { Identity, Totals } from './types.ts'
+import { indexPagesAfter } from './tree-builder.ts'
+import type { Totals } from './types.ts'
 
-export interface WriterOptions {
+export interface WriterOptions extends BlockWriterOptions {
   /** Resolves when the header is written. */
   ready: Promise<void>
-  sink: Sink
   engine: Engine
-  sealing: Sealing
-  average: number
-  commitment: Uint8Array
-  /** Level for metadata. */
-  level: number
   withHints: boolean
-  signWith: Identity | null
   /** What is taken over from a base; null if there is none. */
   takenOver: TakenOver | null
-  /** Frames may lie in the base. */
-  thin: boolean
   /** Of the index of chunks. */
   index: SpillOptions
   /** An entry could not be stored as it is. */
@@ -65,7 +47,7 @@ export class ArchiveWriter {
   readonly #cuts: BatchCutter
   readonly #index: SpillingIndex
   readonly #builder = new PageBuilder()
-  readonly #tree = new TreeBuilder()
+  readonly #blocks: BlockWriter
   readonly #cutting = new Sequence()
   readonly #planning = new Sequence()
   readonly #writing = new Sequence()
@@ -78,13 +60,10 @@ export class ArchiveWriter {
   #frames = 0
   #frameBytes = 0
   #pages = 0
-  #pagesWritten = 0
-  /** File offset of each frame's block. */
-  #frameOffsets = new Float64Array(1024)
-  #framesWritten = 0
 
   constructor(options: WriterOptions) {
     this.#options = options
+    this.#blocks = new BlockWriter(options)
     this.#index = new SpillingIndex(options.index)
     this.#entryOf = new InodeIndex({ tempDir: options.index.tempDir })
     this.#cuts = new BatchCutter(options.average)
@@ -94,7 +73,7 @@ export class ArchiveWriter {
 
   /** Pages that stand in the sink: what recovery could take over. */
   get pagesWritten(): number {
-    return this.#pagesWritten
+    return this.#blocks.pages
   }
 
   /** Rejects as soon as any step of any batch has failed. */
@@ -130,12 +109,12 @@ export class ArchiveWriter {
       const { resident, copies, blocks, pages } = await planned
       for (const copy of copies) {
         const block = await copy
-        await this.#writeFrames([block])
+        await this.#blocks.frames([block])
         this.#options.takenOver!.written(block)
       }
-      await this.#writeFrames(await blocks)
+      await this.#blocks.frames(await blocks)
       resident?.release()
-      for (const { page, ordinal } of pages) await this.#writePage(page, ordinal)
+      for (const { page, ordinal } of pages) await this.#blocks.page(page, ordinal)
     })
     return written.catch(() => {})
   }
@@ -157,12 +136,12 @@ export class ArchiveWriter {
     await this.#writing.idle()
     if (!this.#builder.isEmpty) {
       const { page, ordinal } = this.#closePage()
-      await this.#writePage(page, ordinal)
+      await this.#blocks.page(page, ordinal)
     }
-    for (let node = this.#tree.nextUnfinished(); node; node = this.#tree.nextUnfinished()) {
-      await this.#writeIndexPage(node, this.#nextOrdinal++)
-    }
-    return this.#writeFooter()
+    return this.#blocks.end({
+      entries: this.#entries, logicalBytes: this.#logicalBytes, chunkRefs: this.#chunkRefs,
+      frameBytes: this.#frameBytes, frames: this.#frames, pages: this.#pages,
+    }, () => this.#nextOrdinal++)
   }
 
   #plan(batch: Batch, cut: CutBatch, resident: Resident | null, words: Uint32Array): PlannedBatch {
@@ -284,78 +263,5 @@ export class ArchiveWriter {
     // Index pages that follow directly take their ordinals now, before the frames of the next batch.
     this.#nextOrdinal += indexPagesAfter(this.#pages)
     return { page, ordinal }
-  }
-
-  async #writeFrames(blocks: Uint8Array[]): Promise<void> {
-    let offset = this.#options.sink.length
-    for (const block of blocks) {
-      if (this.#framesWritten === this.#frameOffsets.length) {
-        const more = new Float64Array(this.#frameOffsets.length * 2)
-        more.set(this.#frameOffsets)
-        this.#frameOffsets = more
-      }
-      this.#frameOffsets[this.#framesWritten++] = offset
-      offset += block.length
-    }
-    if (blocks.length > 0) await this.#options.sink.write(blocks)
-  }
-
-  async #writePage(page: ClosedPage, ordinal: number): Promise<void> {
-    const before = enter(STAGE.pages)
-    const location = writeLocation({ ...page, frames: page.frames.map((frame) => (frame < 0 ? frame : this.#frameOffsets[frame]!)) }, this.#options.thin)
-    const parts = joinParts(page.content, location)
-    enter(before)
-    const offset = await this.#writeBlock(KIND.page, ordinal, parts)
-    this.#pagesWritten++
-    const child: IndexChild = {
-      digest: pageDigest(page.content), firstPath: page.firstPath, firstOffset: page.firstOffset,
-      entries: page.entries, offset, locationDigest: locationDigest(location),
-    }
-    let node = this.#tree.add(0, child)
-    for (let next = ordinal + 1; node; next++) node = await this.#writeIndexPage(node, next)
-  }
-
-  async #writeIndexPage(node: CompleteNode, ordinal: number): Promise<CompleteNode | null> {
-    const { content, location } = writeIndexPage(node)
-    const offset = await this.#writeBlock(KIND.indexPage, ordinal, joinParts(content, location))
-    const [first] = node.children
-    return this.#tree.add(node.level, {
-      digest: indexDigest(content), firstPath: first!.firstPath, firstOffset: first!.firstOffset,
-      entries: node.children.reduce((sum, child) => sum + child.entries, 0), offset, locationDigest: locationDigest(location),
-    })
-  }
-
-  /** @returns the file offset of the block */
-  async #writeBlock(kind: number, ordinal: number, plain: Uint8Array): Promise<number> {
-    const { sink, sealing, level } = this.#options
-    const out = new Uint8Array(plain.length + BLOCK_OVERHEAD_BYTES)
-    const compression = kind === KIND.footer ? 'none' : 'zstd'
-    const length = sealBlock(sealing, { kind, ordinal, compression, level }, plain, out)
-    const offset = sink.length
-    await sink.write([out.subarray(0, length)])
-    return offset
-  }
-
-  async #writeFooter(): Promise<Totals & { root: Uint8Array }> {
-    const { sink, average, signWith, sealing, commitment } = this.#options
-    const top = this.#tree.top()
-    const zero = new Uint8Array(32)
-    const topDigest = top?.child.digest ?? zero
-    const topLocationDigest = top?.child.locationDigest ?? zero
-    const topLevel = top?.level ?? 0
-    const root = rootDigest({ average, entries: this.#entries, logicalBytes: this.#logicalBytes, chunkRefs: this.#chunkRefs, topLevel, topDigest })
-    const message = signedMessage({ archiveId: sealing.archiveId, commitment, root, topLocationDigest })
-    const totals = {
-      entries: this.#entries, logicalBytes: this.#logicalBytes, chunkRefs: this.#chunkRefs,
-      frameBytes: this.#frameBytes, frames: this.#frames, pages: this.#pages,
-    }
-    const archiveBytes = sink.length + FOOTER_BLOCK_BYTES
-    const body = writeFooter({
-      ...totals, topOffset: top?.child.offset ?? 0, topLevel, topDigest, topLocationDigest, archiveLength: archiveBytes,
-      signer: signWith?.signer ?? null, signature: signWith ? sign(signWith.signerSeed, message) : null,
-    })
-    await this.#writeBlock(KIND.footer, this.#nextOrdinal++, body)
-    if (sink.length !== archiveBytes) throw new WarpError('ERR_WARP_INTERNAL', 'the archive is longer than it says')
-    return { ...totals, archiveBytes, root }
   }
 }

@@ -70,7 +70,7 @@ interface Job {
 const YOUNG_GENERATION_MB = 8
 
 /** Tasks posted to a worker ahead of its current one, so that it never waits for a message. */
-const QUEUED_PER_WORKER = 2
+const QUEUED_PER_WORKER = 4
 
 /** For a thread to finish its task, milliseconds. */
 const GRACE_MS = 10_000

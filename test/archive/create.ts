@@ -108,6 +108,22 @@ t.test('a stream becomes a file', async t => {
   await archive.close()
 })
 
+t.test('a stream, whose end nobody knows, gets the chunks of large inputs', async t => {
+  const directory = plant(makeDirectory(t), { b: noise(1, 300 * KIB) })
+  const stream = () => ({ stream: Readable.from([noise(2, 3_000_000)]), name: 's' })
+  for (const [inputs, average] of [
+    [[{ path: 'b' }], 8 * KIB],
+    [[stream()], 64 * KIB],
+    [[{ path: 'b' }, stream()], 64 * KIB],
+  ] as [CreateOptions['inputs'], number][]) {
+    const { output, result } = await createIn(directory, { inputs, threads: 1 })
+    const archive = await open(output)
+    t.equal(archive.unlocked.header.average, average)
+    await archive.close()
+    t.ok(result.chunkRefs > result.logicalBytes / average / 2 && result.chunkRefs < result.logicalBytes / average * 2, `${result.chunkRefs} chunks`)
+  }
+})
+
 t.test('a stream that fails', async t => {
   const output = path.join(makeDirectory(t), 'x.warp')
   const failing = (after: number) => (async function* () {

@@ -175,3 +175,36 @@ t.test('keys', async t => {
   await t.rejects(open(damage(archive, `${directory}.broken`, 24), { passphrase: 'right' }), { code: 'ERR_WARP_HEADER_DAMAGED' })
   t.same(openDescriptors(), before)
 })
+
+t.test('a frame that was read is kept whatever else is read meanwhile', async t => {
+  const directory = makeDirectory(t)
+  const [ones, twos] = [noise(1, 3 * MIB), noise(2, 3 * MIB)]
+  for (const compress of ['none', 'zstd'] as const) {
+    const [a, b] = ['a.warp', 'b.warp'].map(name => path.join(directory, name))
+    await archiveEntries([file('f', ones)], a!, { options: { compress } })
+    await archiveEntries([file('f', twos)], b!, { options: { compress } })
+    await using(a!, first => using(b!, async second => {
+      const entry = (await first.find('f'))!
+      const [of, other] = [first.content(entry), second.content((await second.find('f'))!)]
+      const pieces: Uint8Array[] = []
+      for (let piece = await of.next(); !piece.done; piece = await of.next()) {
+        await other.next()
+        pieces.push(piece.value)
+      }
+      t.equal(Buffer.compare(Buffer.concat(pieces), ones), 0, compress)
+    }))
+  }
+})
+
+t.test('entries by the page are those one by one', async t => {
+  const archive = path.join(makeDirectory(t), 'x.warp')
+  await manyPages(archive)
+  for (const select of [{}, { paths: ['d20', 'e'] }, { exclude: ['d1*'] }]) {
+    await using(archive, async opened => {
+      const pages = await collect(opened.entryPages(select))
+      t.same(pages.flat().map(brief), (await collect(opened.entries(select))).map(brief))
+      t.ok(pages.length > 1)
+    })
+  }
+  await t.rejects(using(archive, opened => collect(opened.entryPages({ paths: ['missing'] }))), { code: 'ERR_WARP_NOT_FOUND' })
+})

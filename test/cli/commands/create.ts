@@ -1,7 +1,13 @@
 import t from 'tap'
 import { chmodSync, lstatSync, readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { STAGES as ALL_STAGES, type StageTimes } from '../../../src/base/stages.ts'
 import { parseLines, shell, warp } from '../support/run.ts'
+
+const STAGES = [...ALL_STAGES]
+
+/** What --stats --json adds. */
+interface Told { durationMs: number; stages: { caller: StageTimes; threads: StageTimes[] } }
 
 /** Paths in the archive. */
 async function listed(cwd: string, archive = 'x.warp'): Promise<string[]> {
@@ -25,6 +31,32 @@ t.test('makes an archive and tells of it', async t => {
     durationMs: Number,
   }])
   t.equal(lstatSync(resolve(cwd, 'x.warp')).size, parseLines(json.stdout)[0].archiveBytes)
+})
+
+t.test('--stats tells where the time went', async t => {
+  const cwd = t.testdir({ small: 'content', large: Buffer.alloc(5_000_000, 'some text ').toString() })
+  const text = await warp(['create', '--stats', '--threads', '2', '-o', 'x.warp', 'large'], { cwd })
+  t.match(text, { status: 0, stderr: '' })
+  t.match(text.stdout, /^stage +main +2 threads +seconds$/m)
+  for (const stage of STAGES) t.match(text.stdout, new RegExp(`^  ${stage} +\\d+\\.\\d\\d +\\d+\\.\\d\\d$`, 'm'), stage)
+  t.match(text.stdout, /^  elapsed +\d+\.\d\d$/m)
+  const { stdout } = await warp(['create', '--stats', '--json', '--threads', '2', '-o', 'x.warp', 'large'], { cwd })
+  const [{ durationMs, stages: { caller, threads } }] = parseLines(stdout) as unknown as [Told]
+  t.same(Object.keys(caller), STAGES)
+  t.equal(threads.length, 2)
+  const sum = (name: keyof StageTimes) => threads.reduce((total, times) => total + times[name], 0)
+  for (const stage of ['read', 'hash', 'compress'] as const) t.ok(sum(stage) > 0, `threads ${stage}`)
+  t.ok(caller.walk > 0 && caller.plan > 0)
+  t.equal(caller.compress > sum('compress'), false, 'what is heavy is the work of the threads')
+  for (const times of [caller, ...threads]) {
+    const total = Object.values(times).reduce((a, b) => a + b, 0)
+    t.ok(total <= durationMs + 1, `${total} of ${durationMs} ms`)
+  }
+  // What is done on the main thread alone is counted there.
+  const [{ stages: alone }] = parseLines((await warp(['create', '--stats', '--json', '-o', 'x.warp', 'small'], { cwd })).stdout) as unknown as [Told]
+  t.same(alone.threads, [])
+  t.ok(alone.caller.read > 0)
+  t.notOk('stages' in parseLines((await warp(['create', '--json', '-o', 'x.warp', 'small'], { cwd })).stdout)[0])
 })
 
 t.test('to standard output, results go to stderr', async t => {
