@@ -5,12 +5,12 @@
 import { ARCHIVE_ID_BYTES, GIB, KIB, MIB, TIB } from '../base/limits.ts'
 import { STAGE, enter } from '../base/stages.ts'
 import { Hasher } from '../codec/blake3.ts'
-import { comparePaths } from '../format/path.ts'
+import { FoundQueue } from './found-queue.ts'
 import { toBytes, type Root } from './inputs.ts'
 import type { Found, Walk } from './walk.ts'
 
-/** Objects that are remembered from the survey; for those of a larger tree it is walked a second time. */
-const MAX_REMEMBERED = 100_000
+/** For what is remembered from the survey, some 400,000 objects; after those of a larger tree it is walked a second time. */
+const REMEMBERED_BYTES = 40 * MIB
 
 /** Objects after which others get a turn. */
 const STRIDE = 256
@@ -26,16 +26,19 @@ export class Survey {
   readonly #walk: Walk
   readonly #roots: Root[]
   readonly #hasher: Hasher | null
-  #remembered: Found[] = []
-  /** Objects that were remembered in all. */
-  #count = 0
-  /** Objects that were handed out and let go. */
-  #dropped = 0
-  #last: Found | null = null
+  readonly #remembered: FoundQueue
+  /** Not all that was handed out is still there. */
+  #hasDropped = false
+  /** Path of the last one that is remembered, if not all are. */
+  #last: string | null = null
   #wake: () => void = () => {}
 
   /** @param identify whether `archiveId` is wanted */
-  constructor(walk: Walk, roots: Root[], { identify, signal }: { identify: boolean; signal: AbortSignal | undefined }) {
+  constructor(
+    walk: Walk, roots: Root[],
+    { identify, signal, rememberedBytes = REMEMBERED_BYTES }: { identify: boolean; signal: AbortSignal | undefined; rememberedBytes?: number },
+  ) {
+    this.#remembered = new FoundQueue(rememberedBytes)
     this.#walk = walk
     this.#roots = roots
     this.hasStream = roots.some(({ stream }) => stream !== null)
@@ -63,42 +66,38 @@ export class Survey {
 
   /** The walk from its start, as it proceeds. */
   async *found(): AsyncGenerator<Found[]> {
-    if (this.#dropped > 0) {
+    if (this.#hasDropped) {
       await this.done
       yield* this.#walkAfter(null)
       return
     }
-    let taken = 0
-    while (!this.isDone || taken < this.#count) {
-      if (taken === this.#count) {
+    const cursor = this.#remembered.start()
+    while (!this.isDone || cursor.taken < this.#remembered.count) {
+      const group = this.#remembered.take(cursor, 4 * STRIDE)
+      if (group.length === 0) {
         await this.#more()
         continue
       }
-      const from = taken - this.#dropped
-      const group = this.#remembered.slice(from, from + 4 * STRIDE)
-      taken += group.length
       // Until all is known, the chunk size may turn out wrong and everything be wanted again.
       if (this.isDone) {
-        this.#remembered = this.#remembered.slice(taken - this.#dropped)
-        this.#dropped = taken
+        this.#remembered.drop(cursor)
+        this.#hasDropped = true
       }
       yield group
     }
     await this.done
-    if (this.entries > taken) yield* this.#walkAfter(this.#last)
+    if (this.#last !== null) yield* this.#walkAfter(this.#last)
   }
 
   async #run(signal: AbortSignal | undefined): Promise<void> {
     try {
       enter(STAGE.walk)
+      let lastPath = ''
       for (const found of this.#walk.of(this.#roots)) {
         this.bytes += found.size
         this.#hasher?.update(toBytes(`${found.kind} ${found.size} ${found.mtimeMs} ${found.path}\0`))
-        if (this.#count < MAX_REMEMBERED) {
-          this.#remembered.push(found)
-          this.#count++
-          this.#last = found
-        }
+        if (this.#last === null && !this.#remembered.push(found)) this.#last = lastPath
+        lastPath = found.path
         if (++this.entries % STRIDE !== 0) continue
         this.#wake()
         enter(STAGE.idle)
@@ -124,15 +123,17 @@ export class Survey {
     })
   }
 
-  *#walkAfter(last: Found | null): Generator<Found[]> {
-    const lastPath = last && toBytes(last.path)
+  *#walkAfter(last: string | null): Generator<Found[]> {
     let group: Found[] = []
-    for (const found of this.#walk.of(this.#roots)) {
-      if (lastPath && comparePaths(toBytes(found.path), lastPath) <= 0) continue
+    let before = enter(STAGE.walk)
+    for (const found of this.#walk.of(this.#roots, last)) {
       if (group.push(found) < STRIDE) continue
+      enter(before)
       yield group
       group = []
+      before = enter(STAGE.walk)
     }
+    enter(before)
     yield group
   }
 }

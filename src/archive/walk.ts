@@ -5,9 +5,10 @@
 import fs from 'node:fs'
 import { MAX_NAME_BYTES } from '../base/limits.ts'
 import { ignorePatterns, type Ignored } from './patterns.ts'
-import { displayPath, checkPath } from '../format/path.ts'
+import { checkPath, comparePaths, displayPath } from '../format/path.ts'
 import { toBytes, type Root } from './inputs.ts'
 import { lstatPath, statOf, type FileStat } from './os/stat.ts'
+import { isSameOrBeneath } from './select.ts'
 import type { Problem } from './types.ts'
 import type { Readable } from 'node:stream'
 
@@ -56,11 +57,14 @@ export class Walk {
     this.#ignored = options.exclude.length > 0 ? ignorePatterns(options.exclude) : null
   }
 
-  *of(roots: Root[]): Generator<Found> {
+  /** @param after only what comes after this path, latin1; null: everything */
+  *of(roots: Root[], after: string | null = null): Generator<Found> {
+    this.#after = after === null ? null : toBytes(after)
     for (const root of roots) {
+      if (this.#isPassed(root.path)) continue
       if (root.stream) {
         const { path, stream } = root
-        yield { path, source: '', kind: 'stream', size: 0, mtimeMs: 0, ctimeMs: 0, ino: 0, dev: 0, inode: null, names: 0, stream }
+        if (this.#after === null) yield { path, source: '', kind: 'stream', size: 0, mtimeMs: 0, ctimeMs: 0, ino: 0, dev: 0, inode: null, names: 0, stream }
       } else yield* this.#visit(root.source!, root.path, null, [])
     }
   }
@@ -68,11 +72,23 @@ export class Walk {
   *#visit(source: string, path: string, device: bigint | null, ancestors: string[]): Generator<Found> {
     const stat = this.#look(source, path)
     if (stat?.type === 'directory') yield* this.#directory(this.#source, path, stat, device, ancestors)
-    else if (stat) yield this.#found(this.#source, path, stat)
+    else if (stat && this.#after === null) yield this.#found(this.#source, path, stat)
   }
 
   /** Where the object that was looked at last is on disk. */
   #source = ''
+  /** Nothing up to this path is wanted; null once the walk is past it. */
+  #after: Uint8Array | null = null
+
+  /** Whether nothing at `path` or beneath it comes after `#after`. */
+  #isPassed(path: string): boolean {
+    if (this.#after === null) return false
+    const bytes = toBytes(path)
+    const order = comparePaths(bytes, this.#after)
+    if (order > 0) this.#after = null
+    // Of a directory above it, what is in it may come after it.
+    return order <= 0 && !isSameOrBeneath(this.#after!, bytes)
+  }
 
   /** @returns null for what is not stored */
   #look(source: string, path: string): FileStat | null {
@@ -120,7 +136,7 @@ export class Walk {
       this.#options.report({ kind: 'unreadable', message: 'a symlink leads back to a directory above: not followed', path: displayPath(toBytes(path)) })
       return
     }
-    yield this.#found(source, path, stat)
+    if (this.#after === null) yield this.#found(source, path, stat)
     if (this.#options.oneFileSystem && device !== null && stat.device !== device) return
     yield* this.#children(source, path, device ?? stat.device, [...ancestors, key])
   }
@@ -145,10 +161,11 @@ export class Walk {
           continue
         }
       }
+      if (this.#isPassed(childPath)) continue
       const stat = this.#look(prefix + name, childPath)
       if (stat === null) continue
       if (stat.type === 'directory') yield* this.#directory(this.#source, childPath, stat, device, ancestors)
-      else yield this.#found(this.#source, childPath, stat)
+      else if (this.#after === null) yield this.#found(this.#source, childPath, stat)
     }
   }
 
