@@ -39,7 +39,7 @@ export interface RestoreReply {
   wrong: Uint32Array
   /** Files that were not made: why. */
   failed: { file: number; code: string; message: string }[]
-  /** Pieces of open files that could not be written. */
+  /** Pieces of open files that could not be written: the first chunk of each. */
   unwritten: { chunk: number; code: string; message: string }[]
   /** Metadata that could not be restored. */
   problems: { file: number; problem: MetadataProblem }[]
@@ -66,18 +66,31 @@ export function restore(request: RestoreRequest): RestoreReply {
   const problems: RestoreReply['problems'] = []
   const moreOf = new Map(files.more.map((more) => [more.file, more]))
   const chunkCount = chunks.length / 2
-  const bytesOf = (chunk: number) => frame.subarray(chunks[2 * chunk], chunks[2 * chunk]! + chunks[2 * chunk + 1]!)
+
+  /** Writes chunks [first, end): those that lie side by side in the frame and in the file at once. */
+  function write(fd: number, first: number, end: number): void {
+    for (let chunk = first; chunk < end; ) {
+      const start = chunks[2 * chunk]!
+      const position = targets[2 * chunk + 1]!
+      let length = 0
+      do length += chunks[2 * chunk++ + 1]!
+      while (chunk < end && chunks[2 * chunk] === start + length && targets[2 * chunk + 1] === position + length)
+      writeFully(fd, frame.subarray(start, start + length), position)
+    }
+  }
 
   // The chunks of a file that lies here whole follow each other.
   for (let chunk = 0; chunk < chunkCount; ) {
     const file = targets[2 * chunk]!
     if (file < 0) {
+      const first = chunk++
+      if (isWrong.has(first)) continue
+      while (chunk < chunkCount && targets[2 * chunk] === file && !isWrong.has(chunk)) chunk++
       try {
-        if (!isWrong.has(chunk)) writeFully(-1 - file, bytesOf(chunk), targets[2 * chunk + 1]!)
+        write(-1 - file, first, chunk)
       } catch (error) {
-        unwritten.push({ chunk, code: codeOf(error), message: (error as Error).message })
+        unwritten.push({ chunk: first, code: codeOf(error), message: (error as Error).message })
       }
-      chunk++
       continue
     }
     const first = chunk
@@ -93,12 +106,9 @@ export function restore(request: RestoreRequest): RestoreReply {
     let fd = -1
     try {
       fd = createExclusivePath(path, 0o600)
-      let end_ = 0
-      for (let chunk = first; chunk < end; chunk++) {
-        writeFully(fd, bytesOf(chunk), targets[2 * chunk + 1]!)
-        end_ = targets[2 * chunk + 1]! + chunks[2 * chunk + 1]!
-      }
-      if (end_ < field('size')) fs.ftruncateSync(fd, field('size'))
+      write(fd, first, end)
+      const written = targets[2 * end - 1]! + chunks[2 * end - 1]!
+      if (written < field('size')) fs.ftruncateSync(fd, field('size'))
       const more = moreOf.get(file)
       const metadata = {
         mode: field('mode'), uid: field('uid'), gid: field('gid'), user: more?.user ?? NONE, group: more?.group ?? NONE,
