@@ -1,12 +1,14 @@
 /** Reads frames and checks chunks: on the calling thread, or in tasks of worker threads. */
 import { WarpError } from '../base/errors.ts'
-import { BLOCK_HEADER_BYTES, ID_BYTES } from '../base/limits.ts'
+import { BLOCK_HEADER_BYTES, ID_BYTES, MAX_FRAME_BYTES } from '../base/limits.ts'
 import { hashChunks } from '../codec/blake3.ts'
-import { blockBytes, openBlock, readBlockHeaderOf, type Sealing } from '../engine/block.ts'
+import { BLOCK_OVERHEAD_BYTES, blockBytes, openBlock, readBlockHeaderOf, type Sealing } from '../engine/block.ts'
 import { KIND, type BlockHeader } from '../format/block.ts'
 import { readFully } from './load-task.ts'
 
+// Of the largest size at once: fresh memory costs a page fault every 4 KiB, what is not touched nothing.
 let buffer = Buffer.alloc(0)
+let room = Buffer.alloc(0)
 
 /** Header of the frame whose block is at `offset`. @throws {WarpError} as `readFrame` */
 export function readFrameHeader(fd: number, offset: number, sealing: Sealing): BlockHeader {
@@ -22,27 +24,24 @@ export function readFrameHeader(fd: number, offset: number, sealing: Sealing): B
  */
 export function readFrame(fd: number, offset: number, sealing: Sealing): Uint8Array {
   const { header, bytes } = readFrameBlock(fd, offset, sealing)
-  return openBlock(sealing, header, bytes, offset)
+  if (room.length < header.plainLength) room = Buffer.allocUnsafeSlow(MAX_FRAME_BYTES)
+  return openBlock(sealing, header, bytes, offset, room)
 }
 
 /** As `readFrame`, to be kept. */
 export function readOwnFrame(fd: number, offset: number, sealing: Sealing): Uint8Array {
-  const frame = readFrame(fd, offset, sealing)
-  return frame.buffer === buffer.buffer ? Uint8Array.from(frame) : frame
+  const { header, bytes } = readFrameBlock(fd, offset, sealing)
+  const frame = openBlock(sealing, header, bytes, offset)
+  return frame.buffer === bytes.buffer ? Uint8Array.from(frame) : frame
 }
 
 /** The whole block of a frame; valid until the next call in this thread. @throws {WarpError} as `readFrame` */
 export function readFrameBlock(fd: number, offset: number, sealing: Sealing): { header: BlockHeader; bytes: Uint8Array } {
-  if (buffer.length < BLOCK_HEADER_BYTES) buffer = Buffer.allocUnsafeSlow(1024 * 1024)
+  if (buffer.length === 0) buffer = Buffer.allocUnsafeSlow(MAX_FRAME_BYTES + BLOCK_OVERHEAD_BYTES)
   const head = buffer.subarray(0, BLOCK_HEADER_BYTES)
   if (readFully(fd, head, offset) < BLOCK_HEADER_BYTES) throw truncated(offset)
   const header = readBlockHeaderOf(sealing, head, offset, { kind: KIND.frame })
   const length = blockBytes(header)
-  if (buffer.length < length) {
-    const larger = Buffer.allocUnsafeSlow(length)
-    head.copy(larger)
-    buffer = larger
-  }
   const rest = buffer.subarray(BLOCK_HEADER_BYTES, length)
   if (readFully(fd, rest, offset + BLOCK_HEADER_BYTES) < rest.length) throw truncated(offset)
   return { header, bytes: buffer.subarray(0, length) }

@@ -107,9 +107,11 @@ export function readBlockHeaderOf(
  * Checks the tag of a block and gives its plaintext.
  * @param bytes the whole block; decrypted in place
  * @param offset of the block in the archive, for messages
+ * @param room where the plaintext may be decoded to, at least plainLength bytes; default: memory of its own
+ * @returns a part of `room`, or of `bytes` if the payload is stored as it is
  * @throws {WarpError} ERR_WARP_BLOCK_DAMAGED: tag wrong or payload not decodable
  */
-export function openBlock(sealing: Sealing, header: BlockHeader, bytes: Uint8Array, offset: number): Uint8Array {
+export function openBlock(sealing: Sealing, header: BlockHeader, bytes: Uint8Array, offset: number, room?: Uint8Array): Uint8Array {
   const end = BLOCK_HEADER_BYTES + header.storedLength
   const payload = bytes.subarray(BLOCK_HEADER_BYTES, end)
   const tag = bytes.subarray(end, end + TAG_BYTES)
@@ -123,7 +125,7 @@ export function openBlock(sealing: Sealing, header: BlockHeader, bytes: Uint8Arr
   }
   if (header.codec === CODEC.store) return payload
   const { codec, plainLength } = header
-  const plain = Buffer.allocUnsafeSlow(plainLength)
+  const plain = room?.subarray(0, plainLength) ?? Buffer.allocUnsafeSlow(plainLength)
   atOffset(offset, () => (codec === CODEC.lz4 ? lz4.decodeInto(payload, plain) : zstd.decompressInto(payload, plain)))
   return plain
 }

@@ -1,6 +1,6 @@
 /** The CPU engine's tasks: what a worker thread does on a slab. Twins of the compute shaders. */
 import { copyShared } from '../base/copy.ts'
-import { ID_BYTES } from '../base/limits.ts'
+import { ID_BYTES, MAX_FRAME_BYTES } from '../base/limits.ts'
 import { STAGE, enter } from '../base/stages.ts'
 import { hashChunks } from '../codec/blake3.ts'
 import { KIND } from '../format/block.ts'
@@ -39,7 +39,8 @@ function gather(slab: SharedArrayBuffer, pieces: Uint32Array, plainLength: numbe
     for (; i < pieces.length && pieces[i] === end; i += 2) end += pieces[i + 1]!
     const run = bytes.subarray(start, end)
     if (run.length === plainLength) return run
-    if (gathered.length < plainLength) gathered = Buffer.allocUnsafeSlow(plainLength)
+    // At once, since each time it grew it would be fresh memory again; what is not touched costs nothing.
+    if (gathered.length < plainLength) gathered = Buffer.allocUnsafeSlow(MAX_FRAME_BYTES)
     copyShared(gathered.subarray(at), run)
     at += run.length
   }
