@@ -66,7 +66,8 @@ function bind(library: ReturnType<NonNullable<ReturnType<typeof loadKoffi>>['loa
   const initDecompressor = declare<unknown>('void *ZSTD_initStaticDCtx(void *memory, size_t size)')
   const decompress = declare<number | bigint>('size_t ZSTD_decompressDCtx(void *context, void *out, size_t room, const void *frame, size_t length)')
 
-  const compressors = { text: new Map<number, Context>(), binary: new Map<number, Context>() }
+  /** By level, or by the tables of a level that has some of its own. */
+  const compressors = new Map<number | object, Context>()
   let decompressor: Context | null = null
 
   function openContext(size: number, init: Call<unknown>): Context {
@@ -77,18 +78,19 @@ function bind(library: ReturnType<NonNullable<ReturnType<typeof loadKoffi>>['loa
   }
 
   function compressorOf(level: number, kind: keyof typeof TABLES): Context {
-    let context = compressors[kind].get(level)
+    const tables = TABLES[kind].get(level)
+    let context = compressors.get(tables ?? level)
     if (!context) {
       const parameters = createParameters()
       try {
-        const wanted = { level, windowLog: WINDOW_LOG, contentSizeFlag: 1, ...TABLES[kind].get(level) }
+        const wanted = { level, windowLog: WINDOW_LOG, contentSizeFlag: 1, ...tables }
         for (const [name, value] of Object.entries(wanted)) check(setParameter(parameters, PARAMETER[name as keyof typeof wanted], value))
         context = openContext(estimateCompressor(parameters), initCompressor)
         check(applyParameters(context.pointer, parameters))
       } finally {
         freeParameters(parameters)
       }
-      compressors[kind].set(level, context)
+      compressors.set(tables ?? level, context)
     }
     return context
   }

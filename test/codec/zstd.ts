@@ -22,6 +22,19 @@ t.test('the library is what is used where it can be reached', { skip: openLibrar
   t.notOk(compress(bytes, 3, native()!).equals(compress(bytes, 3, openStreams(addon!))))
 })
 
+t.test('text and binary data in turn, at several levels', async (t) => {
+  const binary = new Uint8Array(new Uint32Array(300_000).map((_, i) => Math.imul(i % 5000, 0x9e37_79b1) >>> 3).buffer)
+  const kinds = [text(1 << 20), binary]
+  for (const [name, zstd] of all) {
+    if (zstd === null) continue
+    const frames = [3, 1, 3, 5, 3].map((level) => kinds.map((bytes) => compress(bytes, level, zstd)))
+    for (const [i, bytes] of kinds.entries()) {
+      for (const round of frames) t.equal(Buffer.compare(decompress(round[i]!, bytes.length, zstd), bytes), 0, name)
+      for (const again of [2, 4]) t.ok(frames[again]![i]!.equals(frames[0]![i]!), `${name}, again`)
+    }
+  }
+})
+
 for (const [name, zstd] of all) {
   t.test(name, { skip: zstd === null && 'no native package here' }, async (t) => {
     if (zstd === null) return
