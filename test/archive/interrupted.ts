@@ -13,12 +13,12 @@ import { hasCommand, lines, makeDirectory, MIB, namesIn, noise, NOT_ROOT, plant,
 
 const FIXTURES = path.join(import.meta.dirname, 'fixtures')
 const NOT_BUILT = !fs.existsSync(path.join(import.meta.dirname, '../../dist/index.js')) && 'dist is not built'
-const ROUNDS = process.env.WARP_LONG === '1' ? 300 : 2
+const ROUNDS = process.env.WARP_LONG === '1' ? 40 : 2
 
 function built(script: string, args: string[], before: string[] = []): unknown {
   const env = { ...process.env, NODE_OPTIONS: '', NODE_V8_COVERAGE: undefined }
   const [command, ...rest] = [...before, process.execPath, path.join(FIXTURES, script), ...args]
-  const { stdout, stderr, signal } = spawnSync(command, rest, { env, encoding: 'utf8', timeout: 120_000 })
+  const { stdout, stderr, signal } = spawnSync(command, rest, { env, encoding: 'utf8', timeout: 600_000 })
   if (stderr !== '' || stdout === '') throw new Error(`${signal ?? ''} ${stderr}`)
   return JSON.parse(stdout)
 }
