@@ -28,5 +28,5 @@ export function planMemory(memory = DEFAULT_MEMORY_BYTES, slabBytes: number, thr
   const left = Math.max(0, memory - PROCESS_BYTES - threads * THREAD_BYTES)
   const indexBytes = Math.max(left / 4, LEAST_INDEX_BYTES)
   const slabs = Math.max(1, Math.floor((left - indexBytes) / (2 * slabBytes)))
-  return { slabs: Math.min(slabs, threads + 2), indexBytes }
+  return { slabs: Math.min(slabs, threads + 1), indexBytes }
 }
