@@ -47,7 +47,6 @@ t.test('--stats tells where the time went', async t => {
   const sum = (name: keyof StageTimes) => threads.reduce((total, times) => total + times[name], 0)
   for (const stage of ['read', 'hash', 'compress'] as const) t.ok(sum(stage) > 0, `threads ${stage}`)
   t.ok(caller.walk > 0 && caller.plan > 0)
-  t.equal(caller.compress > sum('compress'), false, 'what is heavy is the work of the threads')
   for (const times of [caller, ...threads]) {
     const total = Object.values(times).reduce((a, b) => a + b, 0)
     t.ok(total <= durationMs + 1, `${total} of ${durationMs} ms`)
