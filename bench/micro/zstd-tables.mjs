@@ -38,6 +38,8 @@ const CHOICES = [
   { frameMiB: 8, level: 3, windowLog: 24, hashLog: 18, chainLog: 16 },
   { frameMiB: 8, level: 4, windowLog: 24 },
   { frameMiB: 8, level: 5, windowLog: 24 },
+  { frameMiB: 8, level: 7, windowLog: 24 },
+  { frameMiB: 8, level: 9, windowLog: 24 },
   { frameMiB: 16, level: 3, windowLog: 24, hashLog: 16, chainLog: 14 },
 ]
 

@@ -70,7 +70,6 @@ function entryOf(record: Exclude<Record, { type: 'part' }>, number: number, size
       mtimeSeconds: 0, mtimeNanoseconds: 0, xattrs: [], link: record.targetEntry,
     }
   }
-  // One by one: of a long archive, spreading takes a tenth of the time of a listing.
   const { unstable, mode, uid, gid, user, group, mtimeSeconds, mtimeNanoseconds, xattrs } = record.metadata
   const entry: Entry = {
     number, path, type, size: type === 'file' ? size : 0, unstable, mode, uid, gid, user, group, mtimeSeconds, mtimeNanoseconds, xattrs,

@@ -5,18 +5,20 @@ import { WarpError, asWarpError } from '../base/errors.ts'
 import { ownTimes, timesBetween } from '../base/stages.ts'
 import { MAX_AVERAGE_BYTES, MIN_AVERAGE_BYTES } from '../base/limits.ts'
 import { CpuEngine } from '../engine/cpu.ts'
+import type { GpuEngine } from '../engine/gpu.ts'
 import type { Pool } from '../engine/pool.ts'
 import type { Metadata } from '../format/entry.ts'
 import { displayPath } from '../format/path.ts'
 import { Base } from './base.ts'
 import { Batcher, slabBytesFor, type SourceEntry } from './batches.ts'
+import { checkGpuMemory, DEFAULT_GPU_MEMORY_BYTES, openEngine, type ChosenEngine } from './engine-choice.ts'
 import { Failure } from './failure.ts'
 import { resolveInputs } from './inputs.ts'
 import { MIN_MEMORY_BYTES, planMemory } from './memory.ts'
 import { libc } from './os/libc.ts'
 import { groupName, userName } from './os/owners.ts'
 import { openUnnamed } from './os/unnamed-file.ts'
-import { Pace } from './pace.ts'
+import { DEFAULT_LEVEL, Pace } from './pace.ts'
 import { poolFor, SMALL_JOB_BYTES } from './pool.ts'
 import { newArchive, type NewArchive } from './sealing.ts'
 import { openSink, outputError, type Sink } from './sink.ts'
@@ -115,7 +117,7 @@ const EARLY_START_MS = 50
 class OtherAverage extends Error {}
 
 export interface WriteJob {
-  options: Pick<CreateOptions, keyof Watch | 'compress' | 'level' | 'reproducible' | 'memory' | 'tempDir' | 'passphrase' | 'passphraseCost' | 'recipients' | 'signWith' | 'archiveKey'>
+  options: Pick<CreateOptions, keyof Watch | 'compress' | 'level' | 'reproducible' | 'memory' | 'tempDir' | 'passphrase' | 'passphraseCost' | 'recipients' | 'signWith' | 'archiveKey' | 'engine' | 'gpuMemory' | 'gpuClient'>
   average: number
   partial: boolean
   archiveId: Uint8Array | undefined
@@ -147,13 +149,23 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
   }
   const slabBytes = slabBytesFor(average)
   const memory = planMemory(options.memory, slabBytes, pool.size)
-  const engine = new CpuEngine(pool, slabBytes, memory.slabs, {
-    average, chunkIdKey: archive.chunkIdKey, sealing: archive.sealing, compression: compress, level: levelOf(job),
-  })
+  const engineOptions = { average, chunkIdKey: archive.chunkIdKey, sealing: archive.sealing, compression: compress, level: levelOf(job) }
+  const cpu = new CpuEngine(pool, slabBytes, memory.slabs, engineOptions)
+  let chosen: ChosenEngine
+  try {
+    chosen = await openEngine(cpu, pool, {
+      ...engineOptions, wish: options.engine ?? 'auto', gpuMemory: options.gpuMemory ?? DEFAULT_GPU_MEMORY_BYTES, maxSlots: memory.slabs,
+      reproducible: options.reproducible ?? false, client: options.gpuClient, note: (message) => report({ kind: 'note', message }),
+    })
+  } catch (error) {
+    await sink.abandon(false)
+    throw error
+  }
+  const { engine } = chosen
   let doneBytes = 0
   let doneEntries = 0
   const writer = new ArchiveWriter({
-    sink, engine, sealing: archive.sealing, average, commitment: archive.commitment, level: 3,
+    sink, engine, sealing: archive.sealing, average, commitment: archive.commitment, level: DEFAULT_LEVEL,
     ready: job.ready.then(() => sink.write([archive.header])), withHints: job.withHints, signWith: options.signWith ?? null,
     index: {
       maxBytes: job.indexBytes ?? memory.indexBytes, tempDir: options.tempDir,
@@ -191,7 +203,7 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
     }
     const result = await failure.until(writer.finish())
     await sink.commit()
-    return { ...result, archiveId: archive.archiveId }
+    return { ...result, archiveId: archive.archiveId, gpu: usedGpu(chosen.gpu()) }
   } catch (thrown) {
     const error = failure.error?.error ?? thrown
     if (error instanceof OtherAverage) throw error
@@ -204,14 +216,19 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
     stop.dispose()
     batcher.close()
     writer.close()
+    await chosen.close()
     archive.sealing.sealingKey?.fill(0)
     archive.chunkIdKey?.fill(0)
   }
 }
 
+function usedGpu(gpu: GpuEngine | null): CreateResult['gpu'] {
+  return gpu && { adapter: gpu.facts.description || gpu.facts.device, ...gpu.counts }
+}
+
 /** The level of the next frame: as wished, or what a pipe leaves time for. */
 function levelOf({ options: { compress = 'auto', level, reproducible }, sink, pool }: WriteJob): () => number {
-  if (level !== undefined || compress !== 'auto' || reproducible || !sink.isPipe) return () => level ?? 3
+  if (level !== undefined || compress !== 'auto' || reproducible || !sink.isPipe) return () => level ?? DEFAULT_LEVEL
   const pace = new Pace({ sinkBusyMs: () => sink.busyMs, stageTimes: () => pool.stageTimes() })
   return () => pace.level()
 }
@@ -234,7 +251,7 @@ export function interruptedOr(error: unknown, signal: AbortSignal | undefined): 
 }
 
 function checkOptions(options: CreateOptions): void {
-  const { inputs, level = 3, chunkSize, threads = 1, memory, reproducible, passphrase, recipients = [], base, thin } = options
+  const { inputs, level = DEFAULT_LEVEL, chunkSize, threads = 1, memory, reproducible, passphrase, recipients = [], base, thin } = options
   if (inputs.length === 0) throw new WarpError('ERR_WARP_USAGE', 'there is nothing to archive', { hint: 'name files or directories' })
   if (!Number.isInteger(level) || level < 1 || level > 19) throw new WarpError('ERR_WARP_USAGE', 'the level is a number from 1 to 19')
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024) throw new WarpError('ERR_WARP_USAGE', 'threads is a number from 1 to 1024')
@@ -242,6 +259,7 @@ function checkOptions(options: CreateOptions): void {
   if (chunkSize !== undefined && !(chunkSize >= MIN_AVERAGE_BYTES && chunkSize <= MAX_AVERAGE_BYTES && Number.isInteger(Math.log2(chunkSize)))) {
     throw new WarpError('ERR_WARP_USAGE', 'the chunk size is a power of two from 4 KiB to 4 MiB')
   }
+  if (options.gpuMemory !== undefined) checkGpuMemory(options.gpuMemory)
   if (thin && base === undefined) throw new WarpError('ERR_WARP_USAGE', 'a thin archive needs a base', { hint: 'name the archive that it is to refer to, or leave out thin' })
   if (base !== undefined && chunkSize !== undefined) throw new WarpError('ERR_WARP_USAGE', 'the chunk size is that of the base', { hint: 'leave it out, or the base' })
   if (base !== undefined && reproducible) {

@@ -16,9 +16,8 @@ export function fileRecordOf(
 ): { metadata: Metadata; hint: Hint } {
   const { file } = item
   if (file instanceof LargeFile) {
-    const finished = file.finish(end, failed, note)
-    file.close()
-    return { metadata: finished.metadata, hint: finished.hint ?? NO_HINT }
+    const { metadata, hint } = file.finish(end, failed, note)
+    return { metadata, hint: hint ?? NO_HINT }
   }
   if (file) return { metadata: { ...file.metadata, unstable: failed || file.metadata.unstable }, hint: NO_HINT }
   const { reply, index } = resident!.segments[item.segment]!

@@ -21,7 +21,7 @@ export function readFully(fd: number, into: Uint8Array, position: number): numbe
   return done
 }
 
-export function load({ slab, average, chunkIdKey, paths, pathEnds, plan }: LoadRequest): LoadReply {
+export function load({ slab, average, chunkIdKey, paths, pathEnds, plan, scan }: LoadRequest): LoadReply {
   const count = pathEnds.length
   const bytes = Buffer.from(slab)
   const allPaths = Buffer.from(paths.buffer, paths.byteOffset, paths.length)
@@ -96,7 +96,10 @@ export function load({ slab, average, chunkIdKey, paths, pathEnds, plan }: LoadR
       scanner.skip()
       continue
     }
-    if (isFile) {
+    if (!scan) {
+      files.skip()
+      scanner.skip()
+    } else if (isFile) {
       files.add(slabOffset, bytesRead)
       scanner.skip()
     } else {

@@ -1,8 +1,10 @@
 /** Fits the level of compression to what takes the archive: a pipe that is slower than the CPU leaves time for more. */
 import { STAGES, type StageTimes } from '../base/stages.ts'
 
+/** Level of what is compressed, unless a pipe leaves time for more. */
+export const DEFAULT_LEVEL = 3
 /** zstd levels, each about twice as slow as the one before (bench/micro/zstd-tables.mjs). */
-const LEVELS = [3, 5, 7, 9]
+const LEVELS = [DEFAULT_LEVEL, 5, 7, 9]
 
 /** How long is looked before a level is changed, milliseconds. */
 const WINDOW_MS = 1000

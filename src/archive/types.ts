@@ -99,6 +99,12 @@ export interface CreateOptions extends Watch, Resources {
   thin?: boolean
   /** Where the index of chunks goes past its share of the memory; default: the system's. */
   tempDir?: string
+  /** What cuts, hashes, compresses and seals; default 'auto': the GPU where it is faster and the job is large. */
+  engine?: 'auto' | 'cpu' | 'gpu'
+  /** Device memory for batches, bytes; default 1 GiB. */
+  gpuMemory?: number
+  /** For tests: another worker for the GPU, or less patience with it. */
+  gpuClient?: { entry?: URL; watchdogMs?: number }
   /** For tests: the archive key instead of a random one. */
   archiveKey?: Uint8Array
 }
@@ -125,6 +131,8 @@ export interface CreateResult extends Totals {
   durationMs: number
   /** Milliseconds in each stage: of the calling thread, and of each thread of the pool from its start on. Not of a recovery. */
   stages?: { caller: StageTimes; threads: StageTimes[] }
+  /** The GPU, if one was used: batches that it took, and how many of them the CPU did again after a failure. Null: none was. */
+  gpu: { adapter: string; batches: number; replayed: number } | null
 }
 
 /** One entry of an archive as a reader sees it. */

@@ -114,6 +114,8 @@ export class ArchiveWriter {
       }
       await this.#blocks.frames(await blocks)
       resident?.release()
+      // Not before: an engine may have to read once more.
+      for (const { isLast, file } of batch.items) if (isLast) file?.close()
       for (const { page, ordinal } of pages) await this.#blocks.page(page, ordinal)
     })
     return written.catch(() => {})
@@ -165,7 +167,6 @@ export class ArchiveWriter {
     batch.items.forEach((item, i) => {
       const size = this.#addItem(item, cut, i, resident, frameOf, offsetOf, closeIf)
       bytes += size
-      if (item.isLast) item.file?.close()
     })
     this.#options.onDone(batch.items.length, bytes, batch.items.at(-1)?.path ?? new Uint8Array(0))
     return { resident, copies, blocks, pages }

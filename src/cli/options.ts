@@ -76,6 +76,18 @@ export const MEMORY: OptionSpec = {
   name: 'memory', value: 'SIZE', help: 'bound on the data in flight; default: 512M',
 }
 
+export const ENGINES = ['auto', 'cpu', 'gpu'] as const
+
+export const ENGINE: OptionSpec = {
+  name: 'engine', value: 'NAME', completes: ENGINES,
+  help: 'what cuts, hashes, compresses and seals: cpu, gpu, or auto, the GPU for large jobs where it is faster; '
+    + 'default: auto',
+}
+
+export const GPU_MEMORY: OptionSpec = {
+  name: 'gpu-memory', value: 'SIZE', help: 'bound on the memory of the GPU that batches take; default: 1G',
+}
+
 export const TEMP_DIR: OptionSpec = {
   name: 'temp-dir', value: 'DIR', completes: 'directory',
   help: 'where data of an archive from standard input is kept meanwhile; default: that of the system',

@@ -24,10 +24,11 @@ interface Group {
 
 export class CpuEngine implements Engine {
   readonly slabBytes: number
+  /** Slabs that blocks are sealed into. */
+  readonly output: Slabs
   readonly #pool: Pool
   readonly #options: EngineOptions
   readonly #input: Slabs
-  readonly #output: Slabs
 
   /** @param slabs how many batches may be in flight, at least 1 */
   constructor(pool: Pool, slabBytes: number, slabs: number, options: EngineOptions) {
@@ -35,22 +36,40 @@ export class CpuEngine implements Engine {
     this.#options = options
     this.slabBytes = slabBytes
     this.#input = new Slabs(slabBytes, slabs)
-    this.#output = new Slabs(slabBytes + slabBytes / 64, slabs)
+    this.output = new Slabs(slabBytes + slabBytes / 64, slabs)
   }
 
   acquire(): Promise<SharedArrayBuffer> {
     return this.#input.acquire()
   }
 
-  async load(slab: SharedArrayBuffer, segments: Segment[]): Promise<Resident> {
-    const groups = groupSegments(segments)
-    const replies = await Promise.all(
-      groups.map((group) => this.#pool.run('load', this.#loadRequest(slab, segments, group)) as Promise<LoadReply>),
-    )
-    return new CpuResident(this.#pool, this.#options, this.#input, this.#output, slab, merge(segments, groups, replies))
+  /** Gives a slab back that no batch was made of. */
+  release(slab: SharedArrayBuffer): void {
+    this.#input.release(slab)
   }
 
-  #loadRequest(slab: SharedArrayBuffer, segments: Segment[], { first, count, start, length }: Group): LoadRequest {
+  async load(slab: SharedArrayBuffer, segments: Segment[]): Promise<Resident> {
+    return this.adopt(slab, await this.read(slab, segments, true))
+  }
+
+  /** A batch that lies in its slab already. */
+  adopt(slab: SharedArrayBuffer, segments: LoadedSegment[]): Resident {
+    return new CpuResident(this.#pool, this.#options, this.#input, this.output, slab, segments)
+  }
+
+  /**
+   * Reads segments into the slab.
+   * @param scan whether they are looked at too: without, no file has extents, and no segment candidates or runs of zeros
+   */
+  async read(slab: SharedArrayBuffer, segments: Segment[], scan: boolean): Promise<LoadedSegment[]> {
+    const groups = groupSegments(segments)
+    const replies = await Promise.all(
+      groups.map((group) => this.#pool.run('load', this.#loadRequest(slab, segments, group, scan)) as Promise<LoadReply>),
+    )
+    return merge(segments, groups, replies)
+  }
+
+  #loadRequest(slab: SharedArrayBuffer, segments: Segment[], { first, count, start, length }: Group, scan: boolean): LoadRequest {
     const plan = new Float64Array(count * PLAN_FIELDS)
     const pathEnds = new Uint32Array(count)
     const paths: string[] = []
@@ -74,7 +93,7 @@ export class CpuEngine implements Engine {
       plan[at + PLAN.ctimeMs] = segment.ctimeMs
     }
     const { average, chunkIdKey } = this.#options
-    return { slab, average, chunkIdKey, paths: new Uint8Array(Buffer.from(paths.join(''), 'latin1')), pathEnds, plan }
+    return { slab, average, chunkIdKey, paths: new Uint8Array(Buffer.from(paths.join(''), 'latin1')), pathEnds, plan, scan }
   }
 }
 

@@ -18,6 +18,8 @@ export interface LoadRequest {
   pathEnds: Uint32Array
   /** PLAN_FIELDS numbers for each segment. */
   plan: Float64Array
+  /** Whether what was read is looked at: files cut and hashed, candidates and runs of zeros found. */
+  scan: boolean
 }
 
 /** Offsets into `plan`. */
@@ -29,7 +31,7 @@ export interface LoadReply {
   fields: Float64Array
   /** Inode and device of each segment. */
   inodes: BigUint64Array
-  /** Of the segments that have a path: their extents, in order. Others have none here. */
+  /** Of the segments that have a path: their extents, in order. Others have none here, and none have any unless they were scanned. */
   files: FileExtents
   /** Of the segments that have no path: candidates relative to their starts, and runs of zeros. */
   candidates: Uint32Array

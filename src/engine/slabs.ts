@@ -23,6 +23,13 @@ export class Slabs {
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
+  /** Takes a slab out of use for good, and makes room for another: somebody might still write to it. */
+  discard(): void {
+    const next = this.#waiting.shift()
+    if (next) next(new SharedArrayBuffer(this.slabBytes))
+    else this.#unmade++
+  }
+
   release(slab: SharedArrayBuffer): void {
     const next = this.#waiting.shift()
     if (next) next(slab)

@@ -1,10 +1,10 @@
 /** The CPU engine's tasks: what a worker thread does on a slab. Twins of the compute shaders. */
-import { copyShared } from '../base/copy.ts'
-import { ID_BYTES, MAX_FRAME_BYTES } from '../base/limits.ts'
+import { BLOCK_HEADER_BYTES, ID_BYTES } from '../base/limits.ts'
 import { STAGE, enter } from '../base/stages.ts'
 import { hashChunks } from '../codec/blake3.ts'
+import { gather } from '../codec/gather.ts'
 import { KIND } from '../format/block.ts'
-import { BLOCK_OVERHEAD_BYTES, sealBlock, type Compression, type Sealing } from './block.ts'
+import { BLOCK_OVERHEAD_BYTES, openBlock, readBlockHeaderOf, sealBlock, type Compression, type Sealing } from './block.ts'
 import type { Tasks } from './pool.ts'
 
 export interface HashRequest {
@@ -27,24 +27,17 @@ export interface SealRequest {
   level: number
 }
 
-let gathered = Buffer.alloc(0)
-
-/** The pieces as one run of bytes: those of the slab itself where they lie side by side. */
-function gather(slab: SharedArrayBuffer, pieces: Uint32Array, plainLength: number): Uint8Array {
-  const bytes = Buffer.from(slab)
-  let at = 0
-  for (let i = 0; i < pieces.length; ) {
-    const start = pieces[i]!
-    let end = start
-    for (; i < pieces.length && pieces[i] === end; i += 2) end += pieces[i + 1]!
-    const run = bytes.subarray(start, end)
-    if (run.length === plainLength) return run
-    // At once, since each time it grew it would be fresh memory again; what is not touched costs nothing.
-    if (gathered.length < plainLength) gathered = Buffer.allocUnsafeSlow(MAX_FRAME_BYTES)
-    copyShared(gathered.subarray(at), run)
-    at += run.length
-  }
-  return gathered.subarray(0, plainLength)
+/** A sealed frame, and what must come out of it. */
+export interface CheckSealedRequest {
+  slab: SharedArrayBuffer
+  offset: number
+  length: number
+  sealing: Sealing
+  ordinal: number
+  /** Bytes of each chunk, in order. */
+  lengths: Uint32Array
+  ids: Uint8Array
+  key: Uint8Array | null
 }
 
 export const engineTasks: Tasks = {
@@ -60,5 +53,29 @@ export const engineTasks: Tasks = {
     const plain = gather(slab, pieces, plainLength)
     const block = Buffer.from(out, outOffset, plainLength + BLOCK_OVERHEAD_BYTES)
     return { length: sealBlock(sealing, { kind: KIND.frame, ordinal, compression, level }, plain, block) }
+  },
+
+  /** @returns whether the block opens and holds the chunks that it must hold */
+  checkSealed({ slab, offset, length, sealing, ordinal, lengths, ids, key }: CheckSealedRequest): boolean {
+    enter(STAGE.seal)
+    // It is decrypted in place.
+    const block = Buffer.from(Buffer.from(slab, offset, length))
+    let plain: Uint8Array
+    try {
+      const header = readBlockHeaderOf(sealing, block.subarray(0, BLOCK_HEADER_BYTES), offset, { kind: KIND.frame, ordinal })
+      plain = openBlock(sealing, header, block, offset)
+    } catch {
+      return false
+    }
+    const chunks = new Uint32Array(2 * lengths.length)
+    let end = 0
+    lengths.forEach((bytes, i) => {
+      chunks.set([end, bytes], 2 * i)
+      end += bytes
+    })
+    if (end !== plain.length) return false
+    const found = new Uint8Array(ids.length)
+    hashChunks(plain, chunks, key, found)
+    return Buffer.compare(found, ids) === 0
   },
 }

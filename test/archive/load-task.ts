@@ -20,7 +20,7 @@ function loadWhole(file: string, length: number, found: { mtimeMs: number; ctime
   plan[PLAN.mtimeMs] = found.mtimeMs
   plan[PLAN.ctimeMs] = found.ctimeMs
   const paths = Buffer.from(file)
-  const reply = load({ slab, average: 65_536, chunkIdKey: null, paths, pathEnds: Uint32Array.of(paths.length), plan })
+  const reply = load({ slab, average: 65_536, chunkIdKey: null, paths, pathEnds: Uint32Array.of(paths.length), plan, scan: true })
   return { reply, bytes: Buffer.from(slab, 100, length) }
 }
 

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
+import { whyNoGpu } from '../support/gpu.ts'
 import { PROGRAM } from './support/run.ts'
 
 const MIB = 1024 * 1024
@@ -105,4 +106,29 @@ t.test('a tree of tiny files', { skip }, async (t) => {
     t.ok(peak <= BUDGET_BYTES, `${args[0]}: ${(peak / MIB).toFixed(0)} MiB`)
     t.comment(`${args[0]}: ${(peak / MIB).toFixed(0)} MiB`)
   }
+})
+
+const noGpu = await whyNoGpu()
+
+t.test('the GPU engine', { skip: skip || (noGpu ?? false) }, async (t) => {
+  const directory = t.testdir()
+  const at = (name: string) => path.join(directory, name)
+  // Of a software rasteriser the device's memory is the process's too: 384 + 256 MiB are what may be used.
+  const size = (IS_LONG ? 4096 : 1024) * MIB
+  const content = randomBytes(MIB)
+  const fd = fs.openSync(at('input'), 'w')
+  for (let i = 0; i < size / MIB; i++) {
+    for (let place = 0; place < MIB; place += 4096) content.writeUInt32LE(i + 1, place)
+    fs.writeSync(fd, content)
+  }
+  fs.closeSync(fd)
+  const args = ['create', '-q', '--engine', 'gpu', '--compress', 'none', '--memory', '384M', '--gpu-memory', '256M', '-o', at('x.warp')]
+  for (const [name, input, stdin] of [['a file', at('input')], ['standard input', '-', at('input')]] as const) {
+    if (stdin && !IS_LONG) continue
+    const { status, peak } = await peakOf([...args, input], stdin)
+    t.equal(status, 0, name)
+    t.ok(peak <= (384 + 256) * MIB * 1.25, `${name}: ${(peak / MIB).toFixed(0)} MiB`)
+    t.comment(`${name}: ${(peak / MIB).toFixed(0)} MiB`)
+  }
+  t.equal((await peakOf(['verify', '-q', at('x.warp')])).status, 0)
 })

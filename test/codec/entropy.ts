@@ -1,7 +1,9 @@
 import t from 'tap'
 import { randomBytes } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
-import { estimateEntropy, isBinary, looksIncompressible } from '../../src/codec/entropy.ts'
+import {
+  countBytes, countRepeats, estimateEntropy, isBinary, judgeBinary, judgeIncompressible, looksIncompressible,
+} from '../../src/codec/entropy.ts'
 import { compress } from './fixtures/codecs.ts'
 import { xorshift } from './fixtures/xorshift.ts'
 
@@ -35,6 +37,57 @@ t.test('the sample covers the input and depends on it alone', async (t) => {
     const expected = 2 * bits(1 / 16_384) + bits(16_382 / 16_384)
     t.ok(Math.abs(estimateEntropy(edges) - expected) < 1e-9, 'first and last byte are in it')
   }
+})
+
+/** What `countRepeats` says that it does, position by position. */
+function repeatsByDefinition(bytes: Uint8Array): number {
+  const { length } = bytes
+  const positions: { slice: number; slot: number; check: number }[] = []
+  for (let slice = 0; slice < Math.min(64, Math.ceil(length / 256)); slice++) {
+    const start = length > 16_384 ? Math.floor((slice * (length - 256)) / 63) : 256 * slice
+    for (let at = start; at < start + (length > 16_384 ? 253 : 256) && at + 4 <= length; at++) {
+      const hash = Math.imul(Buffer.from(bytes.buffer, bytes.byteOffset + at, 4).readInt32LE(), 0x9e37_79b1) >>> 0
+      positions.push({ slice, slot: hash >>> 20, check: hash % (1 << 18) })
+    }
+  }
+  return positions.filter(({ slice, slot, check }, i) => {
+    const sameSlot = positions.filter((other) => other.slot === slot)
+    const last = sameSlot.filter((other) => other.slice === slice).at(-1)
+    const other = last === positions[i] ? sameSlot.filter((other) => other.slice < slice).at(-1) : last
+    return other?.check === check
+  }).length
+}
+
+t.test('repeats are counted as defined', async (t) => {
+  const block = xorshift(3, 1000)
+  for (const [name, bytes, least] of [
+    ['nothing', new Uint8Array(), 0],
+    ['less than a word', new Uint8Array(3), 0],
+    ['one word', new Uint8Array(4), 0],
+    ['two words', new Uint8Array(5), 1],
+    ['a slice of the same words', new Uint8Array(259), 255],
+    ['and one more', new Uint8Array(260), 256],
+    ['random bytes', xorshift(4, 3000), 0],
+    ['a block over and over', Uint8Array.from({ length: 5000 }, (_, i) => block[i % 1000]), 2000],
+    ['text', words(6000), 2000],
+    ['a sample of text', words(20_000), 8000],
+  ] as [string, Uint8Array, number][]) {
+    const repeats = countRepeats(bytes)
+    t.equal(repeats, repeatsByDefinition(bytes), name)
+    t.ok(repeats >= least && (least > 0 || repeats === 0), `${name}: ${repeats}`)
+  }
+})
+
+t.test('counts decide', async (t) => {
+  const bytes = xorshift(5, 100_000)
+  const counts = countBytes(bytes)
+  t.equal(counts.reduce((sum, count) => sum + count), 16_384)
+  // One position in 128 of 64 slices with 253 words each.
+  t.equal(judgeIncompressible(100_000, counts, () => 126), true)
+  t.equal(judgeIncompressible(100_000, counts, () => 127), false)
+  t.equal(judgeIncompressible(100_000, countBytes(words(100_000)), () => Number(t.fail('not asked for'))), false)
+  t.equal(judgeBinary(100_000, counts), true)
+  t.equal(judgeBinary(100_000, countBytes(words(100_000))), false)
 })
 
 t.test('what looks random', async (t) => {

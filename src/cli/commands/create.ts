@@ -4,13 +4,13 @@ import { EXIT, WarpError } from '../../base/errors.ts'
 import { MAX_AVERAGE_BYTES, MIN_AVERAGE_BYTES } from '../../base/limits.ts'
 import { pathBytes } from '../arguments.ts'
 import { newPassphrase, readBaseKeys, readIdentities, wipeIdentity, wipeKeys } from '../keys.ts'
-import { INDEX_TEMP_DIR, MEMORY, OUTPUT_ARCHIVE, THREADS } from '../options.ts'
+import { ENGINE, ENGINES, GPU_MEMORY, INDEX_TEMP_DIR, MEMORY, OUTPUT_ARCHIVE, THREADS } from '../options.ts'
 import { readNamedFile, toHex, type Table } from '../output.ts'
 import { startProgress } from '../progress.ts'
 import { countOf, formatBytes, formatDuration, formatRate, parseCount, parseSize } from '../sizes.ts'
 import type { Context } from '../context.ts'
 import type { CommandSpec } from '../spec.ts'
-import type { Compression, CreateResult, Input } from '../../index.ts'
+import type { Compression, CreateOptions, CreateResult, Input } from '../../index.ts'
 
 const STDOUT_FD = 1
 const COMPRESSIONS = ['auto', 'zstd', 'lz4', 'none'] as const
@@ -120,7 +120,7 @@ export const spec: CommandSpec = {
     },
     {
       title: 'Resources',
-      options: [THREADS, MEMORY, INDEX_TEMP_DIR, { name: 'stats', help: 'tell at the end in which stages the threads spent their time' }],
+      options: [ENGINE, THREADS, MEMORY, GPU_MEMORY, INDEX_TEMP_DIR, { name: 'stats', help: 'tell at the end in which stages the threads spent their time' }],
     },
   ],
   examples: [
@@ -137,7 +137,7 @@ export const spec: CommandSpec = {
     { text: 'Again after little has changed', command: 'warp create -o tuesday.warp --base monday.warp Documents' },
     { text: 'What Git knows', command: 'git ls-files -z | warp create -o src.warp -0 --files-from -' },
   ],
-  exits: ['incomplete', 'output', 'malformed', 'unsupported', 'key', 'damaged'],
+  exits: ['incomplete', 'output', 'malformed', 'unsupported', 'key', 'damaged', 'gpu'],
   environment: [{
     name: 'WARP_PASSPHRASE',
     help: 'encrypt with this passphrase; not looked at with --passphrase-file, nor with --recipient alone',
@@ -163,6 +163,8 @@ export async function run(context: Context): Promise<number> {
     threads: parseThreads(args.text('threads')),
     memory: parseMemory(args.text('memory')),
     tempDir: args.text('temp-dir'),
+    engine: parseEngine(args.text('engine')),
+    gpuMemory: parseGpuMemory(args.text('gpu-memory')),
   }
   const inputs = await readInputs(context)
   const { create, parseRecipient } = await import('../../index.ts')
@@ -209,6 +211,17 @@ function parseCompression(text: string | undefined): Compression | undefined {
     throw new WarpError('ERR_WARP_USAGE', `--compress takes ${COMPRESSIONS.join(', ')}, not '${text}'`)
   }
   return compression
+}
+
+function parseEngine(text: string | undefined): CreateOptions['engine'] {
+  if (text === undefined) return undefined
+  const engine = ENGINES.find(name => name === text)
+  if (engine === undefined) throw new WarpError('ERR_WARP_USAGE', `--engine takes ${ENGINES.join(', ')}, not '${text}'`)
+  return engine
+}
+
+function parseGpuMemory(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : parseSize(text, '--gpu-memory')
 }
 
 function parseChunkSize(text: string | undefined): number | undefined {
@@ -290,7 +303,7 @@ function tabulateStages({ stages, durationMs }: CreateResult): Table {
 }
 
 export function tabulate(name: string, result: CreateResult): Table {
-  const { entries, logicalBytes, frameBytes, archiveBytes, problems, durationMs, root, kept } = result
+  const { entries, logicalBytes, frameBytes, archiveBytes, problems, durationMs, root, kept, gpu } = result
   const ratio = archiveBytes > 0 && logicalBytes > archiveBytes
     ? ` (${(logicalBytes / archiveBytes).toFixed(1)} times smaller)` : ''
   return [
@@ -301,8 +314,12 @@ export function tabulate(name: string, result: CreateResult): Table {
       ? [['unique', `${formatBytes(frameBytes)}; the rest are duplicates and holes`] as const] : [],
     ['archive size', `${formatBytes(archiveBytes)}${ratio}`],
     ['time', `${formatDuration(durationMs)}${formatRate(logicalBytes, durationMs)}`],
+    ...gpu ? [['engine', describeGpu(gpu)] as const] : [],
     ['root', toHex(root)],
     ...problems > 0 ? [['problems', `${problems}, listed above`] as const] : [],
   ]
 }
 
+function describeGpu({ adapter, batches, replayed }: NonNullable<CreateResult['gpu']>): string {
+  return `${adapter}: ${countOf(batches, 'batch', 'batches')}${replayed > 0 ? `, ${replayed} of them done again on the CPU` : ''}`
+}

@@ -1,0 +1,48 @@
+import t from 'tap'
+import fs from 'node:fs'
+import path from 'node:path'
+import { measure } from '../../src/archive/engine-choice.ts'
+import { doctor } from '../../src/index.ts'
+import { whyNoGpu } from '../support/gpu.ts'
+import { makeDirectory } from './support/trees.ts'
+
+const skip = (await whyNoGpu()) ?? false
+
+t.test('what is measured is kept for the next time', { skip }, async t => {
+  const cache = makeDirectory(t)
+  const first = await measure(2, true, {}, { always: true, cache })
+  t.equal(first.isCached, false)
+  t.ok(first.adapters[0]!.limits['maxBufferSize']! > 0)
+  for (const rate of [...Object.values(first.rates!.cpuThread), ...Object.values(first.rates!.gpu)]) t.ok(rate > 0)
+  const [file] = fs.readdirSync(cache)
+  t.match(file, /^gpu-[0-9a-f]{16}\.json$/)
+  const second = await measure(2, true, {}, { cache })
+  t.equal(second.isCached, true)
+  t.strictSame(second.rates, first.rates)
+  // What somebody else left there is not trusted.
+  for (const content of ['', '{}', '{"cpuThread":{"cut":1},"gpu":{}}', JSON.stringify(first.rates).replace(/\d+/, '-1')]) {
+    fs.writeFileSync(path.join(cache, file!), content)
+    const again = await measure(2, true, {}, { cache })
+    // A software rasteriser is not measured unasked.
+    t.equal(again.isCached, false)
+    t.equal(again.rates === null, again.adapters[0]!.isSoftware)
+    if (!again.adapters[0]!.isSoftware) break
+  }
+})
+
+t.test('doctor tells all of it', { skip }, async t => {
+  const cacheFolder = makeDirectory(t)
+  const found = await doctor({ threads: 2, cacheFolder, measureAgain: true })
+  t.match(found, {
+    system: { platform: process.platform, threads: 2 }, codecs: { blake3: /native|portable/ }, koffi: Boolean,
+    gpu: { adapters: Array, rates: { cpuThread: { hash: Number } }, isCached: false, choice: { engine: /cpu|gpu/, reason: String } },
+    quic: { available: false },
+  })
+})
+
+t.test('doctor without a GPU', async t => {
+  // A worker that ends at once stands for all that can go wrong.
+  const entry = new URL('data:text/javascript,')
+  const { gpu } = await doctor({ threads: 1, gpuClient: { entry } })
+  t.match(gpu, { error: /ended by itself/ })
+})
