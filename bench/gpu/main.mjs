@@ -3,7 +3,7 @@
  * archives from file to file on either engine. Names adapter, driver and date; --markdown writes bench/GPU.md.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -38,8 +38,25 @@ const repeat = (sample) => (size) => {
   for (let at = 0; at < size; at += sample.length) bytes.set(sample.subarray(0, Math.min(sample.length, size - at)), at)
   return bytes
 }
-const text = Buffer.concat(['format-spec/warp-archive.md', 'package-lock.json', 'src/archive/create.ts', 'src/archive/restorer.ts', 'CHANGELOG.md']
-  .map((file) => readFileSync(path.join(import.meta.dirname, '../..', file))))
+/** Source texts of the packages that are installed, as much as a batch holds. */
+function readTexts(most) {
+  const folder = path.join(import.meta.dirname, '../../node_modules')
+  const parts = []
+  let bytes = 0
+  for (const file of readdirSync(folder, { recursive: true }).sort()) {
+    if (!/\.(js|mjs|ts|md|json)$/.test(file) || bytes >= most) continue
+    try {
+      const part = readFileSync(path.join(folder, file))
+      parts.push(part)
+      bytes += part.length
+    } catch {
+      // A directory of such a name.
+    }
+  }
+  return Buffer.concat(parts)
+}
+
+const text = readTexts(64 * MIB)
 const random = noise(64 * MIB, 1)
 const KINDS = {
   text: repeat(text), binary: repeat(readFileSync(process.execPath).subarray(0, 64 * MIB)), random: repeat(random), zeros: (size) => new Uint8Array(size),
@@ -88,7 +105,7 @@ for (const size of sizes) {
     ['kernel', ...Object.keys(KINDS), 'roof', ...(size === sizes.at(-1) ? [`CPU, ${availableParallelism()} × one core, text`] : [])],
     kernels.map((kernel) => [
       kernel,
-      ...Object.keys(KINDS).map((kind) => rows.find((row) => row.kernel === kernel && row.kind === kind && row.size === size).rate.toFixed(2)),
+      ...Object.keys(KINDS).map((kind) => rows.find((row) => row.kernel === kernel && row.kind === kind && row.size === size).rate.toFixed(facts.isSoftware ? 4 : 2)),
       roofOf(kernel),
       ...(size === sizes.at(-1) ? [cpuRates.has(kernel) ? cpuRates.get(kernel).toFixed(2) : ''] : []),
     ]),
@@ -98,13 +115,13 @@ for (const size of sizes) {
 const folder = path.join(dir, `warp-bench-gpu-${process.pid}`)
 mkdirSync(folder)
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-const fileBytes = (isSlow ? 64 : 4096) * MIB
+const fileBytes = (facts.isSoftware ? 8 : quick ? 512 : 4096) * MIB
 const keyFile = path.join(folder, 'key')
 writeFileSync(keyFile, 'a passphrase for a benchmark\n')
 const ends = []
 for (const [kind, make] of Object.entries(KINDS)) {
   const file = path.join(folder, 'input')
-  const part = make(64 * MIB)
+  const part = make(Math.min(64 * MIB, fileBytes))
   for (let done = 0; done < fileBytes; done += part.length) {
     // No two parts are alike, or all but one would be duplicates.
     if (kind !== 'zeros') for (let at = 0; at < part.length; at += 4096) new DataView(part.buffer, part.byteOffset).setUint32(at, done / MIB + at + 1)
@@ -123,7 +140,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
         if ((engine === 'gpu') !== (gpu !== null) || gpu?.replayed > 0) throw new Error(`not made on the ${engine}: ${made.stderr}`)
         best = Math.max(best, fileBytes / durationMs / 1e6)
       }
-      row.push(`${best.toFixed(2)} (${(statSync(archive).size / 1e6).toFixed(0)} MB)`)
+      row.push(`${best.toFixed(facts.isSoftware ? 4 : 2)} (${(statSync(archive).size / 1e6).toFixed(0)} MB)`)
     }
   }
   ends.push(row)
