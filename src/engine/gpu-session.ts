@@ -11,7 +11,8 @@ import { CODEC, KIND, writeBlockHeader } from '../format/block.ts'
 import { Device } from '../gpu/device.ts'
 import { ENTROPY_REPEATS } from '../gpu/entropy.ts'
 import { compileKernels, type SealPlan } from '../gpu/kernels.ts'
-import { Slot, slotBytes, type Region, type SlotSizes } from '../gpu/slot.ts'
+import { slotBytes, type SlotSizes } from '../gpu/slot-buffers.ts'
+import { Slot, type Region } from '../gpu/slot.ts'
 import {
   REGION, REGION_FIELDS, type HashReply, type HashRequest, type LoadReply, type LoadRequest, type OpenReply, type OpenRequest,
   type SealReply, type SealRequest,

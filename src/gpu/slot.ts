@@ -3,28 +3,13 @@
  * upload buffer; each step records its passes, submits them and maps what it gives back.
  */
 import { WarpError } from '../base/errors.ts'
-import { BLOCK_HEADER_BYTES, HOLE_ALIGN_BYTES, ID_BYTES, LZ4_PART_BYTES, MAX_FRAME_BYTES, MIB, TAG_BYTES } from '../base/limits.ts'
-import type { Blake3, Blake3Pass } from './blake3.ts'
-import { candidatesOfBitmap, candidatesOfList, type BuzhashPass, type BuzhashRegion } from './buzhash.ts'
-import type { ChaCha20Poly1305Pass } from './chacha20poly1305.ts'
-import { USAGE, type Device } from './device.ts'
-import { ENTROPY_WORDS, type EntropyPass } from './entropy.ts'
-import type { GatherPass } from './gather.ts'
-import type { Encoder, Kernels, SealKernels, SealPlan } from './kernels.ts'
-import type { Lz4, Lz4Pass } from './lz4.ts'
-import { Zstd, type ZstdPass } from './zstd.ts'
-import { zeroRuns, type ZerosPass, type ZerosRegion } from './zeros.ts'
-
-/** Sizes that the buffers of a slot are made for. */
-export interface SlotSizes {
-  /** Input bytes of a batch, warm-ups and lookaheads included. */
-  batchBytes: number
-  maxRegions: number
-  maxChunks: number
-  maxFrames: number
-  /** What is done to frames here; null: they are sealed elsewhere. */
-  seal: SealPlan | null
-}
+import { BLOCK_HEADER_BYTES, ID_BYTES, LZ4_PART_BYTES, TAG_BYTES } from '../base/limits.ts'
+import { candidatesOfBitmap, candidatesOfList, type BuzhashRegion } from './buzhash.ts'
+import type { Device } from './device.ts'
+import { ENTROPY_WORDS } from './entropy.ts'
+import type { Kernels } from './kernels.ts'
+import { aligned, createSlotBuffers, type SealParts, type SlotBuffers, type SlotSizes } from './slot-buffers.ts'
+import { zeroRuns, type ZerosRegion } from './zeros.ts'
 
 export type Region = BuzhashRegion & ZerosRegion
 
@@ -50,123 +35,35 @@ export interface Sample {
   length: number
 }
 
-export const MAX_SAMPLE_BYTES = MIB
-
-/** Candidates that the list holds; more come as a bitmap. */
-const LIST_ENTRIES = 65_536
-const BULK = USAGE.storage | USAGE.copySrc | USAGE.copyDst
 const MAP_READ = 1
 const MAP_WRITE = 2
-
-interface SealParts {
-  blocks: GPUBuffer
-  tags: GPUBuffer
-  digests: GPUBuffer
-  readback: GPUBuffer
-  gather: GatherPass
-  /** Null: frames are gathered where their payloads are to lie. */
-  encoding: EncodingParts | null
-  aead: ChaCha20Poly1305Pass | null
-  blake3: Blake3Pass
-}
-
-interface EncodingParts {
-  plain: GPUBuffer
-  scratch: GPUBuffer
-  lengths: GPUBuffer
-  counts: GPUBuffer
-  entropy: EntropyPass | null
-  encoder: Lz4Pass | ZstdPass
-}
-
-const aligned = (bytes: number, to: number): number => Math.ceil(bytes / to) * to
-
-/** Device memory of a slot, bytes. */
-export function slotBytes({ batchBytes, maxChunks, maxFrames, seal }: SlotSizes): number {
-  // The passes have descriptors and chaining values of their own, a 16th of the batch at most.
-  const scan = 2 * batchBytes + 2 * (batchBytes / 8) + LIST_ENTRIES * 8 + maxChunks * ID_BYTES * 2 + batchBytes / 16
-  const size = framesBytes(batchBytes, maxFrames)
-  return Math.ceil(scan + (seal ? 2 * size + encodingBytes(size, seal.encoder) + batchBytes / 16 : 0))
-}
-
-/** Of a buffer of frames: each begins a part, and a part lies before each. */
-function framesBytes(batchBytes: number, maxFrames: number): number {
-  return aligned(batchBytes, LZ4_PART_BYTES) + (2 * maxFrames + 1) * LZ4_PART_BYTES
-}
-
-function encodingBytes(size: number, encoder: Encoder): number {
-  return encoder === 'store' ? 0 : size + scratchBytes(size, encoder)
-}
-
-function scratchBytes(size: number, encoder: Encoder): number {
-  return encoder === 'zstd' ? Zstd.scratchBytes(size / LZ4_PART_BYTES) : size
-}
 
 export class Slot {
   readonly #device: Device
   readonly #sizes: SlotSizes
-  readonly #upload: GPUBuffer
-  readonly #bytes: GPUBuffer
-  readonly #list: GPUBuffer
-  readonly #bitmap: GPUBuffer
-  readonly #flags: GPUBuffer
-  readonly #digests: GPUBuffer
-  /** For what is small: candidates, flags, digests, counts. */
-  readonly #readback: GPUBuffer
-  readonly #buzhash: BuzhashPass
-  readonly #zeros: ZerosPass
-  readonly #blake3: Blake3Pass
+  readonly #buffers: SlotBuffers
   readonly #seal: SealParts | null
   #mapping: Promise<unknown>
   #input: Uint8Array | null = null
 
-  private constructor(device: Device, sizes: SlotSizes, made: {
-    upload: GPUBuffer; bytes: GPUBuffer; list: GPUBuffer; bitmap: GPUBuffer; flags: GPUBuffer; digests: GPUBuffer; readback: GPUBuffer
-    buzhash: BuzhashPass; zeros: ZerosPass; blake3: Blake3Pass; seal: SealParts | null
-  }) {
+  private constructor(device: Device, sizes: SlotSizes, buffers: SlotBuffers) {
     this.#device = device
     this.#sizes = sizes
-    this.#upload = made.upload
-    this.#bytes = made.bytes
-    this.#list = made.list
-    this.#bitmap = made.bitmap
-    this.#flags = made.flags
-    this.#digests = made.digests
-    this.#readback = made.readback
-    this.#buzhash = made.buzhash
-    this.#zeros = made.zeros
-    this.#blake3 = made.blake3
-    this.#seal = made.seal
+    this.#buffers = buffers
+    this.#seal = buffers.seal
     this.#mapping = this.#map()
   }
 
   /** @throws {WarpError} ERR_WARP_GPU_FAILED: no memory for its buffers */
   static async create(device: Device, kernels: Kernels, sizes: SlotSizes): Promise<Slot> {
-    const { batchBytes, maxRegions, maxChunks, maxFrames } = sizes
-    const upload = await device.buffer('upload', batchBytes, USAGE.mapWrite | USAGE.copySrc)
-    const bytes = await device.buffer('bytes', batchBytes, BULK)
-    const list = await device.buffer('candidates', 4 * (LIST_ENTRIES + 1), BULK)
-    const bitmapBytes = aligned(batchBytes / 8, 4) + 4
-    const bitmap = await device.buffer('bitmap', bitmapBytes, BULK)
-    const flagsBytes = 4 * (maxRegions + Math.ceil(batchBytes / HOLE_ALIGN_BYTES / 32) + maxRegions)
-    const flags = await device.buffer('zeros', flagsBytes, BULK)
-    const digests = await device.buffer('digests', maxChunks * ID_BYTES, BULK)
-    const small = MAX_SAMPLE_BYTES + 8 + Math.max(bitmapBytes, 4 * (LIST_ENTRIES + 1) + flagsBytes, maxChunks * ID_BYTES, maxFrames * 4 * ENTROPY_WORDS)
-    const readback = await device.buffer('readback', small, USAGE.mapRead | USAGE.copyDst)
-    return new Slot(device, sizes, {
-      upload, bytes, list, bitmap, flags, digests, readback,
-      buzhash: await kernels.buzhash.bind({ bytes, list, bitmap, maxRegions, maxBytes: batchBytes }),
-      zeros: await kernels.zeros.bind({ bytes, flags, maxRegions, maxBytes: batchBytes }),
-      blake3: await kernels.blake3.bind({ bytes, digests, maxChunks, maxBytes: batchBytes }),
-      seal: sizes.seal && kernels.seal ? await createSealParts(device, kernels.seal, kernels.blake3, sizes, sizes.seal, bytes) : null,
-    })
+    return new Slot(device, sizes, await createSlotBuffers(device, kernels, sizes))
   }
 
   /** The mapped memory that the batch is put into, as soon as it is free. */
   async input(): Promise<Uint8Array> {
     await this.#mapping
     // A range is lent once only.
-    return (this.#input ??= new Uint8Array(this.#upload.getMappedRange()))
+    return (this.#input ??= new Uint8Array(this.#buffers.upload.getMappedRange()))
   }
 
   /**
@@ -175,27 +72,27 @@ export class Slot {
    */
   load(usedBytes: number): void {
     this.#input = null
-    this.#upload.unmap()
+    this.#buffers.upload.unmap()
     this.#submit((encoder) => {
-      if (usedBytes > 0) encoder.copyBufferToBuffer(this.#upload, 0, this.#bytes, 0, aligned(usedBytes, 4))
+      if (usedBytes > 0) encoder.copyBufferToBuffer(this.#buffers.upload, 0, this.#buffers.bytes, 0, aligned(usedBytes, 4))
     })
     this.#mapping = this.#map()
   }
 
   /** Candidates and runs of zeros of regions of the batch. @param sample what is given back too */
   async scan(regions: Region[], average: number, sample: Sample | null): Promise<{ scanned: Scanned[]; sample: Uint8Array | null }> {
-    const listBytes = this.#list.size
-    const end = listBytes + this.#flags.size
+    const listBytes = this.#buffers.list.size
+    const end = listBytes + this.#buffers.flags.size
     this.#submit((encoder) => {
       this.#compute(encoder, (pass) => {
-        this.#buzhash.encodeList(pass, regions, average)
-        this.#zeros.encode(pass, regions)
+        this.#buffers.buzhash.encodeList(pass, regions, average)
+        this.#buffers.zeros.encode(pass, regions)
       })
-      encoder.copyBufferToBuffer(this.#list, 0, this.#readback, 0, listBytes)
-      encoder.copyBufferToBuffer(this.#flags, 0, this.#readback, listBytes, this.#flags.size)
+      encoder.copyBufferToBuffer(this.#buffers.list, 0, this.#buffers.readback, 0, listBytes)
+      encoder.copyBufferToBuffer(this.#buffers.flags, 0, this.#buffers.readback, listBytes, this.#buffers.flags.size)
       this.#copySample(encoder, sample, end)
     })
-    const { listed, runs, sampled } = await this.#mapped(this.#readback, (words) => ({
+    const { listed, runs, sampled } = await this.#mapped(this.#buffers.readback, (words) => ({
       listed: candidatesOfList(words.subarray(0, listBytes / 4), regions),
       runs: zeroRuns(words.subarray(listBytes / 4, end / 4), regions),
       sampled: sampleIn(words, sample, end),
@@ -207,10 +104,10 @@ export class Slot {
   /** Repetitive data: more candidates than the list holds. */
   async #scanDense(regions: Region[], average: number): Promise<Uint32Array[]> {
     this.#submit((encoder) => {
-      this.#compute(encoder, (pass) => this.#buzhash.encodeBitmap(pass, regions, average))
-      encoder.copyBufferToBuffer(this.#bitmap, 0, this.#readback, 0, this.#bitmap.size)
+      this.#compute(encoder, (pass) => this.#buffers.buzhash.encodeBitmap(pass, regions, average))
+      encoder.copyBufferToBuffer(this.#buffers.bitmap, 0, this.#buffers.readback, 0, this.#buffers.bitmap.size)
     })
-    return this.#mapped(this.#readback, (words) => candidatesOfBitmap(words.subarray(0, this.#bitmap.size / 4), regions))
+    return this.#mapped(this.#buffers.readback, (words) => candidatesOfBitmap(words.subarray(0, this.#buffers.bitmap.size / 4), regions))
   }
 
   /**
@@ -229,12 +126,12 @@ export class Slot {
       const bytes = (part.length / 2) * ID_BYTES
       const wanted = from === 0 ? sample : null
       this.#submit((encoder) => {
-        this.#compute(encoder, (pass) => this.#blake3.encode(pass, part, key))
-        encoder.copyBufferToBuffer(this.#digests, 0, this.#readback, 0, bytes)
+        this.#compute(encoder, (pass) => this.#buffers.blake3.encode(pass, part, key))
+        encoder.copyBufferToBuffer(this.#buffers.digests, 0, this.#buffers.readback, 0, bytes)
         this.#copySample(encoder, wanted, bytes)
       })
-      if (key) this.#blake3.wipe()
-      await this.#mapped(this.#readback, (words) => {
+      if (key) this.#buffers.blake3.wipe()
+      await this.#mapped(this.#buffers.readback, (words) => {
         ids.set(new Uint8Array(words.buffer, words.byteOffset, bytes), (from / 2) * ID_BYTES)
         sampled ??= sampleIn(words, wanted, bytes)
       })
@@ -263,9 +160,9 @@ export class Slot {
     const bytes = frames.length * ENTROPY_WORDS * 4
     this.#submit((encoder) => {
       this.#compute(encoder, (pass) => entropy!.encode(pass, frames))
-      encoder.copyBufferToBuffer(counts, 0, this.#readback, 0, bytes)
+      encoder.copyBufferToBuffer(counts, 0, this.#buffers.readback, 0, bytes)
     })
-    return this.#mapped(this.#readback, (words) =>
+    return this.#mapped(this.#buffers.readback, (words) =>
       frames.map((_, i) => words.slice(i * ENTROPY_WORDS, (i + 1) * ENTROPY_WORDS)))
   }
 
@@ -280,9 +177,9 @@ export class Slot {
     const parts = frames.map(({ plainOffset, plainLength, payloadOffset }, i) => ({ plainOffset, plainLength, blockOffset: payloadOffset, store: store[i]! }))
     this.#submit((encoder) => {
       this.#compute(encoder, (pass) => encoding.encoder.encode(pass, parts))
-      encoder.copyBufferToBuffer(encoding.lengths, 0, this.#readback, 0, frames.length * 4)
+      encoder.copyBufferToBuffer(encoding.lengths, 0, this.#buffers.readback, 0, frames.length * 4)
     })
-    return this.#mapped(this.#readback, (words) => words.slice(0, frames.length))
+    return this.#mapped(this.#buffers.readback, (words) => words.slice(0, frames.length))
   }
 
   /**
@@ -331,22 +228,13 @@ export class Slot {
 
   /** Overwrites what was derived from keys. */
   wipe(): void {
-    this.#blake3.wipe()
+    this.#buffers.blake3.wipe()
     this.#seal?.aead?.wipe()
   }
 
   destroy(): void {
     this.wipe()
-    for (const pass of [this.#buzhash, this.#zeros, this.#blake3]) pass.destroy()
-    for (const buffer of [this.#upload, this.#bytes, this.#list, this.#bitmap, this.#flags, this.#digests, this.#readback]) buffer.destroy()
-    if (!this.#seal) return
-    const { gather, encoding, aead, blake3, ...buffers } = this.#seal
-    for (const pass of [gather, aead, blake3]) pass?.destroy()
-    for (const buffer of Object.values(buffers)) buffer.destroy()
-    if (!encoding) return
-    const { entropy, encoder, ...more } = encoding
-    for (const pass of [entropy, encoder]) pass?.destroy()
-    for (const buffer of Object.values(more)) buffer.destroy()
+    destroyAll(this.#buffers)
   }
 
   get #sealing(): SealParts {
@@ -357,12 +245,12 @@ export class Slot {
   #copySample(encoder: GPUCommandEncoder, sample: Sample | null, at: number): void {
     if (!sample) return
     const start = sample.offset - (sample.offset % 4)
-    encoder.copyBufferToBuffer(this.#bytes, start, this.#readback, at, aligned(sample.offset + sample.length - start, 4))
+    encoder.copyBufferToBuffer(this.#buffers.bytes, start, this.#buffers.readback, at, aligned(sample.offset + sample.length - start, 4))
   }
 
   /** Never rejects by itself: who waits for it is told. */
   #map(): Promise<unknown> {
-    const mapping = this.#upload.mapAsync(MAP_WRITE)
+    const mapping = this.#buffers.upload.mapAsync(MAP_WRITE)
     mapping.catch(() => {})
     return mapping
   }
@@ -398,34 +286,10 @@ function sampleIn(words: Uint32Array, sample: Sample | null, at: number): Uint8A
   return sample && new Uint8Array(words.buffer, words.byteOffset + at + (sample.offset % 4), sample.length).slice()
 }
 
-async function createSealParts(
-  device: Device, kernels: SealKernels, blake3: Blake3, { batchBytes, maxChunks, maxFrames }: SlotSizes, plan: SealPlan, bytes: GPUBuffer,
-): Promise<SealParts> {
-  const size = framesBytes(batchBytes, maxFrames)
-  const maxFrameBytes = Math.min(MAX_FRAME_BYTES, size)
-  const blocks = await device.buffer('blocks', size, BULK)
-  const tags = await device.buffer('tags', maxFrames * TAG_BYTES, BULK)
-  const digests = await device.buffer('tag digests', maxFrames * ID_BYTES, BULK)
-  const encoding = kernels.encoder && (await createEncodingParts(device, kernels, kernels.encoder, blocks, maxFrames, plan))
-  return {
-    blocks, tags, digests, encoding,
-    readback: await device.buffer('sealed', size, USAGE.mapRead | USAGE.copyDst),
-    gather: await kernels.gather.bind({ source: bytes, target: encoding?.plain ?? blocks, maxPieces: maxChunks, maxFrames }),
-    aead: (await kernels.aead?.bind({ blocks, tags, maxFrames, maxFrameBytes })) ?? null,
-    blake3: await blake3.bind({ bytes: blocks, digests, maxChunks: maxFrames, maxBytes: size }),
-  }
-}
-
-async function createEncodingParts(
-  device: Device, kernels: SealKernels, encoder: Lz4 | Zstd, blocks: GPUBuffer, maxFrames: number, plan: SealPlan,
-): Promise<EncodingParts> {
-  const plain = await device.buffer('plain', blocks.size, BULK)
-  const scratch = await device.buffer('scratch', scratchBytes(blocks.size, plan.encoder), BULK)
-  const lengths = await device.buffer('lengths', maxFrames * 4, BULK)
-  const counts = await device.buffer('entropy', maxFrames * ENTROPY_WORDS * 4, BULK)
-  return {
-    plain, scratch, lengths, counts,
-    entropy: (await kernels.entropy?.bind({ plain, counts, maxFrames })) ?? null,
-    encoder: await encoder.bind({ plain, scratch, blocks, lengths, maxParts: blocks.size / LZ4_PART_BYTES, maxFrames }),
+/** Destroys every buffer and pass in `parts`, and in what is nested there. */
+function destroyAll(parts: object): void {
+  for (const part of Object.values(parts) as ({ destroy?: () => void } | null)[]) {
+    if (part?.destroy) part.destroy()
+    else if (part) destroyAll(part)
   }
 }

@@ -3,6 +3,7 @@ import t from 'tap'
 import fs from 'node:fs'
 import path from 'node:path'
 import { load } from '../../src/archive/load-task.ts'
+import { findCandidates } from '../../src/codec/buzhash.ts'
 import { openBlock, readBlockHeaderOf, type Compression } from '../../src/engine/block.ts'
 import { CpuEngine } from '../../src/engine/cpu.ts'
 import { WARMUP_BYTES, type EngineOptions, type Resident, type Segment } from '../../src/engine/engine.ts'
@@ -17,10 +18,20 @@ const skip = (await whyNoGpu()) ?? false
 const key = new Uint8Array(32).fill(3)
 const pool = new InlinePool({ ...engineTasks, load })
 const SLAB_BYTES = 12 * MIB
+const AVERAGE = 4 * KIB
 
 function optionsOf(compression: Compression, isEncrypted: boolean): EngineOptions {
   const sealing = { archiveId: new Uint8Array(16).fill(9), sealingKey: isEncrypted ? new Uint8Array(32).fill(5) : null }
-  return { average: 16 * KIB, chunkIdKey: isEncrypted ? key : null, sealing, compression, level: () => 1 }
+  return { average: AVERAGE, chunkIdKey: isEncrypted ? key : null, sealing, compression, level: () => 1 }
+}
+
+/** A run of bytes, over and over, in which every turn has a candidate: more in 2 MiB than a list holds. */
+function denseBytes(length: number, average: number): Buffer {
+  for (let seed = 0; ; seed++) {
+    const unit = noise(seed, 16)
+    const bytes = Buffer.alloc(length, unit)
+    if (findCandidates(bytes.subarray(0, 96), 48, 96, average, new Uint32Array(96)) > 0) return bytes
+  }
 }
 
 /** Two parts of a large file with an odd place in the slab, and whole files around them. */
@@ -28,7 +39,7 @@ function segmentsOf(t: Parameters<typeof makeDirectory>[0]): { direct: Segment[]
   const directory = makeDirectory(t)
   const content = noise(1, 9 * MIB + 5)
   content.fill(0, 3 * MIB, 5 * MIB)
-  content.fill('abc', 6 * MIB, 7 * MIB)
+  content.set(denseBytes(2 * MIB, AVERAGE), 6 * MIB)
   const file = path.join(directory, 'file')
   fs.writeFileSync(file, content)
   const fd = fs.openSync(file, 'r')
@@ -93,6 +104,7 @@ t.test('equal to the CPU engine', { skip }, async t => {
       const found = await see(await gpu.load(again, segments))
       const name = `${compression}, ${isEncrypted ? 'encrypted' : 'not encrypted'}, ${segments.length} segments`
       t.same(found.segments, expected.segments, name)
+      t.ok((expected.segments[1] as { candidates: number[] }).candidates.length > 65_536, 'more than a list holds')
       if (segments === direct) continue
       t.equal(found.ids, expected.ids, name)
       if (compression === 'none') t.ok(found.blocks.every((block, i) => block.equals(expected.blocks[i]!)), `${name}: blocks`)
