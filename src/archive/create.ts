@@ -155,7 +155,7 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
   try {
     chosen = await openEngine(cpu, pool, {
       ...engineOptions, wish: options.engine ?? 'auto', gpuMemory: options.gpuMemory ?? DEFAULT_GPU_MEMORY_BYTES, maxSlots: memory.slabs,
-      reproducible: options.reproducible ?? false, client: options.gpuClient, note: (message) => report({ kind: 'note', message }),
+      hasLevel: options.level !== undefined, reproducible: options.reproducible ?? false, client: options.gpuClient, note: (message) => report({ kind: 'note', message }),
     })
   } catch (error) {
     await sink.abandon(false)

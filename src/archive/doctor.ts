@@ -1,7 +1,6 @@
 /** `doctor`: what this system gives warp, and what warp makes of it. */
 import fs from 'node:fs'
 import os from 'node:os'
-import { availableParallelism } from 'node:os'
 import { loadKoffi } from '../base/koffi.ts'
 import { WarpError } from '../base/errors.ts'
 import { implementations, type Primitive } from '../codec/native.ts'
@@ -34,7 +33,7 @@ export interface DoctorOptions {
 const CPU_FEATURES = ['sse4_1', 'avx2', 'avx512f', 'avx512vl', 'aes', 'pclmulqdq', 'sha_ni', 'bmi2', 'neon', 'asimd', 'sve', 'sha2']
 
 /** Looks at this system. Never throws for want of something. */
-export async function doctor({ threads = availableParallelism(), measureAgain = false, gpuClient, cacheFolder }: DoctorOptions = {}): Promise<Diagnosis> {
+export async function doctor({ threads = os.availableParallelism(), measureAgain = false, gpuClient, cacheFolder }: DoctorOptions = {}): Promise<Diagnosis> {
   return {
     system: {
       platform: process.platform, release: os.release(), arch: process.arch, node: process.version, threads, memory: os.totalmem(),

@@ -20,7 +20,8 @@ import type { AdapterFacts } from '../gpu/dawn.ts'
 export type EngineName = 'auto' | 'cpu' | 'gpu'
 
 export const DEFAULT_GPU_MEMORY_BYTES = 1 * GIB
-export const MIN_GPU_MEMORY_BYTES = 64 * MIB
+/** Below this no batch fits. */
+export const MIN_GPU_MEMORY_BYTES = 160 * MIB
 
 /**
  * Input of a job before `auto` looks for a GPU. Starting Dawn, compiling and, the first time, measuring take
@@ -42,6 +43,8 @@ export interface EngineJob extends EngineOptions {
   wish: EngineName
   gpuMemory: number
   maxSlots: number
+  /** A level of zstd was asked for. */
+  hasLevel: boolean
   /** The same input gives the same bytes: LZ4 of the GPU gives others than that of the CPU. */
   reproducible: boolean
   note: (message: string) => void
@@ -61,24 +64,28 @@ export async function openEngine(cpu: CpuEngine, pool: Pool, job: EngineJob): Pr
     return { engine: gpu, gpu: () => gpu, close: () => gpu.close() }
   }
   if (wish === 'cpu') return { engine: cpu, gpu: () => null, close: async () => {} }
+  const ending = new AbortController()
   const auto = new AutoEngine(cpu, job.largeJobBytes ?? LARGE_JOB_BYTES, async () => {
     try {
-      const { choice } = await measure(pool.size, options.encoder !== null, job.client)
-      return choice.engine === 'gpu' ? await GpuEngine.open(cpu, pool, options) : null
+      const { choice } = await measure(pool.size, options.encoder !== null, { ...job.client, signal: ending.signal })
+      return choice.engine === 'gpu' && !ending.signal.aborted ? await GpuEngine.open(cpu, pool, { ...options, signal: ending.signal }) : null
     } catch {
       // The CPU engine does all that is needed: without a GPU nothing changes.
       return null
     }
   })
-  return { engine: auto, gpu: () => auto.gpu, close: () => auto.close() }
+  return { engine: auto, gpu: () => auto.gpu, close: () => {
+    ending.abort()
+    return auto.close()
+  } }
 }
 
-/** zstd of the GPU compresses less than that of the CPU does at its default level: it has to be wished for. */
-function encoderOf({ wish, compression, reproducible }: EngineJob): GpuEngineOptions['encoder'] {
+/** zstd of the GPU compresses a little less than that of the CPU at its default level, and has no levels: it has to be wished for. */
+function encoderOf({ wish, compression, hasLevel, reproducible }: EngineJob): GpuEngineOptions['encoder'] {
   if (reproducible) return null
   if (compression === 'none') return 'store'
   if (compression === 'lz4') return 'lz4'
-  return wish === 'gpu' ? 'zstd' : null
+  return wish === 'gpu' && !hasLevel ? 'zstd' : null
 }
 
 export interface Measured {

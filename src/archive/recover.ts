@@ -50,7 +50,7 @@ export async function recover(options: RecoverOptions): Promise<RecoverResult> {
     const sink = openSink(options.output)
     const created = await writeArchive({
       options: {
-        ...options, passphrase: newPassphrase, recipients: newRecipients, onProblem: undefined,
+        ...options, passphrase: newPassphrase, recipients: newRecipients, onProblem: undefined, engine: 'cpu',
       },
       average: unlocked.header.average, partial: true, archiveId: undefined, entries: recovery.intact(),
       ready: Promise.resolve(), totals: () => null,

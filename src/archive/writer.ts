@@ -129,8 +129,12 @@ export class ArchiveWriter {
 
   async #load(batch: Batch): Promise<Resident | null> {
     if (!batch.slab) return null
-    if (batch.base && batch.base.unpack.length > 0) await this.#options.takenOver!.unpack(batch.slab, batch.base.unpack)
-    return this.#options.engine.load(batch.slab, batch.segments)
+    const { slab, base } = batch
+    if (!base || base.unpack.length === 0) return this.#options.engine.load(slab, batch.segments)
+    const end = Math.max(...base.unpack.map(({ slabOffset, length }) => slabOffset + length))
+    const done = this.#options.takenOver!.unpack(slab, base.unpack)
+    done.catch(() => {})
+    return this.#options.engine.load(slab, batch.segments, { end, done })
   }
 
   /** Writes what is left: the last page, the index, the footer. */

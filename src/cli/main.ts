@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { setFlagsFromString } from 'node:v8'
 import { EXIT, WarpError, asWarpError } from '../base/errors.ts'
+import { exitAtOnce, stuckThreads } from '../base/stuck-threads.ts'
 import type { CommandModule } from './context.ts'
 
 // Most commands are over before what V8 gains by inlining pays for the time that it takes to compile.
@@ -45,6 +46,7 @@ async function run(): Promise<void> {
     status = signal.aborted ? EXIT.interrupted : error.exitCode
   }
   // Not left to the end of the event loop: standard input may still be open.
+  if (stuckThreads.count > 0) exitAtOnce(status)
   process.exit(status)
 }
 

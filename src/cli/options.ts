@@ -81,11 +81,11 @@ export const ENGINES = ['auto', 'cpu', 'gpu'] as const
 export const ENGINE: OptionSpec = {
   name: 'engine', value: 'NAME', completes: ENGINES,
   help: 'what cuts, hashes, compresses and seals: cpu, gpu, or auto, the GPU for large jobs where it is faster; '
-    + 'default: auto',
+    + 'zstd of the GPU has no levels: with --level the CPU compresses, with auto it does in any case; default: auto',
 }
 
 export const GPU_MEMORY: OptionSpec = {
-  name: 'gpu-memory', value: 'SIZE', help: 'bound on the memory of the GPU that batches take; default: 1G',
+  name: 'gpu-memory', value: 'SIZE', help: 'bound on the memory of the GPU that batches take, at least 160M, with zstd 420M; default: 1G',
 }
 
 export const TEMP_DIR: OptionSpec = {

@@ -1,6 +1,6 @@
 /** Begins on the CPU, and goes over to the GPU once a job has turned out to be large and the GPU is ready. */
 import type { CpuEngine } from './cpu.ts'
-import type { Engine, Resident, Segment } from './engine.ts'
+import type { Engine, Filling, Resident, Segment } from './engine.ts'
 import type { GpuEngine } from './gpu.ts'
 
 export class AutoEngine implements Engine {
@@ -33,14 +33,14 @@ export class AutoEngine implements Engine {
     return this.#cpu.acquire()
   }
 
-  load(slab: SharedArrayBuffer, segments: Segment[]): Promise<Resident> {
+  load(slab: SharedArrayBuffer, segments: Segment[], filling: Filling | null = null): Promise<Resident> {
     for (const { length } of segments) this.#bytesLeft -= length
     if (this.#bytesLeft <= 0) {
       this.#opening ??= this.#open().then((gpu) => {
         this.#gpu = gpu
       })
     }
-    return (this.#gpu ?? this.#cpu).load(slab, segments)
+    return (this.#gpu ?? this.#cpu).load(slab, segments, filling)
   }
 
   async close(): Promise<void> {

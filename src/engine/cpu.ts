@@ -3,7 +3,7 @@
  */
 import { ID_BYTES, MIB } from '../base/limits.ts'
 import { BLOCK_OVERHEAD_BYTES } from './block.ts'
-import type { Engine, EngineOptions, FramePlan, LoadedSegment, Resident, Segment } from './engine.ts'
+import type { Engine, EngineOptions, Filling, FramePlan, LoadedSegment, Resident, Segment } from './engine.ts'
 import { PLAN, PLAN_FIELDS, LOADED, LOADED_FIELDS, type LoadReply, type LoadRequest } from './load.ts'
 import type { Pool } from './pool.ts'
 import { Slabs } from './slabs.ts'
@@ -48,7 +48,8 @@ export class CpuEngine implements Engine {
     this.#input.release(slab)
   }
 
-  async load(slab: SharedArrayBuffer, segments: Segment[]): Promise<Resident> {
+  async load(slab: SharedArrayBuffer, segments: Segment[], filling: Filling | null = null): Promise<Resident> {
+    await filling?.done
     return this.adopt(slab, await this.read(slab, segments, true))
   }
 

@@ -71,12 +71,21 @@ export interface EngineOptions {
   level: () => number
 }
 
+/** What the caller puts into a slab itself, beside the segments. */
+export interface Filling {
+  /** Up to where it reaches, bytes. */
+  end: number
+  /** Resolves when it is there. */
+  done: Promise<void>
+}
+
 export interface Engine {
   /** Input bytes that one slab holds. */
   readonly slabBytes: number
   /** A slab to plan a batch for, as soon as one is free. */
   acquire(): Promise<SharedArrayBuffer>
-  load(slab: SharedArrayBuffer, segments: Segment[]): Promise<Resident>
+  /** To be called in the order of the batches, since each takes its place. */
+  load(slab: SharedArrayBuffer, segments: Segment[], filling?: Filling | null): Promise<Resident>
 }
 
 /** Slab bytes kept before each segment for the window of the rolling hash. */

@@ -47,6 +47,16 @@ const NO_REPLY: LoadReply = {
   failures: [], xattrs: [],
 }
 
+export interface GpuBatchPlan {
+  slot: number
+  slab: SharedArrayBuffer
+  segments: Segment[]
+  /** Up to where the slab holds what belongs to no segment. */
+  filledBytes: number
+  /** The bytes are on the device alone. */
+  isDirect: boolean
+}
+
 /** A batch on the device. */
 export class GpuBatch implements Resident {
   readonly segments: LoadedSegment[]
@@ -54,7 +64,7 @@ export class GpuBatch implements Resident {
   readonly #slot: number
   readonly #slab: SharedArrayBuffer
   readonly #plan: Segment[]
-  /** The bytes are on the device alone. */
+  readonly #filledBytes: number
   readonly #isDirect: boolean
   /** Ids that were given out, by the offset of their chunk. */
   readonly #ids = new Map<number, Uint8Array>()
@@ -62,12 +72,13 @@ export class GpuBatch implements Resident {
   #onCpu: Resident | null = null
   #sealed: SharedArrayBuffer | null = null
 
-  constructor(engine: GpuBatchContext, slot: number, slab: SharedArrayBuffer, plan: Segment[], segments: LoadedSegment[], isDirect: boolean) {
+  constructor(engine: GpuBatchContext, { slot, slab, segments, filledBytes, isDirect }: GpuBatchPlan, loaded: LoadedSegment[]) {
     this.#engine = engine
     this.#slot = slot
     this.#slab = slab
-    this.#plan = plan
-    this.segments = segments
+    this.#plan = segments
+    this.#filledBytes = filledBytes
+    this.segments = loaded
     this.#isDirect = isDirect
   }
 
@@ -75,7 +86,7 @@ export class GpuBatch implements Resident {
   async scan(): Promise<this> {
     try {
       const request = this.#loadRequest()
-      const reply = await this.#engine.client.ask<ScanReply>(request)
+      const reply = await this.#engine.client.ask<ScanReply>(this.#isDirect ? request : { ...request, sample: null })
       this.#take(reply)
       this.#checkCandidates(request.sample, reply.sample)
       await this.#cutFiles()
@@ -122,7 +133,7 @@ export class GpuBatch implements Resident {
 
   #loadRequest(): LoadRequest {
     const plan = new Float64Array(this.#plan.length * REGION_FIELDS)
-    let usedBytes = 0
+    let usedBytes = this.#filledBytes
     let largest: Sample | null = null
     this.#plan.forEach(({ slabOffset, fileOffset, length, lookahead, fd, final }, i) => {
       const at = i * REGION_FIELDS
@@ -185,8 +196,9 @@ export class GpuBatch implements Resident {
     if (chunks.length === 0) return new Uint8Array(0)
     const number = this.#engine.random(chunks.length / 2)
     const [offset, length] = [chunks[2 * number]!, chunks[2 * number + 1]!]
-    const sample = length <= MAX_SAMPLE_BYTES ? { offset, length } : null
-    const { ids, sample: bytes } = await this.#engine.client.ask<HashReply>({ name: 'hash', slot: this.#slot, chunks, sample })
+    const sample = length <= MAX_SAMPLE_BYTES || !this.#isDirect ? { offset, length } : null
+    const request = { name: 'hash', slot: this.#slot, chunks, sample: this.#isDirect ? sample : null } as const
+    const { ids, sample: bytes } = await this.#engine.client.ask<HashReply>(request)
     if (sample) {
       const id = new Uint8Array(ID_BYTES)
       hashChunks(this.#bytesOf(sample, bytes), Uint32Array.of(0, length), this.#engine.options.chunkIdKey, id)

@@ -1,6 +1,7 @@
 /** The caller's side of the GPU worker: requests, answers, and a watchdog over both. */
 import { Worker } from 'node:worker_threads'
 import { WarpError, type ErrorCode } from '../base/errors.ts'
+import { stuckThreads } from '../base/stuck-threads.ts'
 import type { AdapterFacts } from '../gpu/dawn.ts'
 import type { CloseRequest, GpuReply, GpuRequest } from './gpu-messages.ts'
 
@@ -16,13 +17,16 @@ const CLOSE_MS = 10_000
 interface Pending {
   resolve: (value: never) => void
   reject: (error: WarpError) => void
-  timer: NodeJS.Timeout
+  timer: NodeJS.Timeout | undefined
+  timeoutMs: number
 }
 
 export interface GpuClientOptions {
   /** A module that calls `serveGpu`; for tests, another. */
   entry?: URL
   watchdogMs?: number
+  /** Ends it. */
+  signal?: AbortSignal
 }
 
 function workerEntry(): URL {
@@ -38,18 +42,25 @@ export class GpuClient {
   #failure: WarpError | null = null
   #isClosing = false
 
-  constructor({ entry = workerEntry(), watchdogMs }: GpuClientOptions = {}) {
+  constructor({ entry = workerEntry(), watchdogMs, signal }: GpuClientOptions = {}) {
     this.#watchdogMs = watchdogMs
     this.#worker = new Worker(entry)
     this.#ended = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
     this.#worker.on('message', (reply: GpuReply) => {
       const pending = this.#pending.get(reply.id)
       if (!pending) return
+      if ('isReading' in reply) {
+        // How long files take to read is not the device's fault.
+        clearTimeout(pending.timer)
+        pending.timer = reply.isReading ? undefined : this.#watch(pending.timeoutMs)
+        return
+      }
       this.#pending.delete(reply.id)
       clearTimeout(pending.timer)
       if ('value' in reply) pending.resolve(reply.value as never)
       else pending.reject(new WarpError(reply.failure.code as ErrorCode, reply.failure.message, { hint: reply.failure.hint }))
     })
+    signal?.addEventListener('abort', () => this.giveUp(), { once: true })
     this.#worker.on('error', (cause) => this.#fail(`the GPU worker failed: ${cause.message}`, cause))
     this.#worker.on('exit', (status) => this.#fail(`the GPU worker ended by itself (status ${status})`))
   }
@@ -67,9 +78,17 @@ export class GpuClient {
   /** Gives the device back and ends the worker. What has not been answered is rejected. */
   async close(): Promise<void> {
     this.giveUp()
-    const timer = setTimeout(() => void this.#worker.terminate(), CLOSE_MS)
-    await this.#ended
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        stuckThreads.count++
+        resolve()
+      }, CLOSE_MS)
+    })
+    await Promise.race([this.#ended, late])
     clearTimeout(timer)
+    // A driver that does not come back is not waited for any longer.
+    this.#worker.unref()
   }
 
   /**
@@ -86,10 +105,13 @@ export class GpuClient {
     if (this.#failure) return Promise.reject(this.#failure)
     const id = this.#nextId++
     return new Promise<Reply>((resolve, reject) => {
-      const timer = setTimeout(() => this.#fail(`the GPU did not answer for ${timeoutMs / 1000} s`), timeoutMs)
-      this.#pending.set(id, { resolve, reject, timer })
+      this.#pending.set(id, { resolve, reject, timer: this.#watch(timeoutMs), timeoutMs })
       this.#worker.postMessage({ id, request })
     })
+  }
+
+  #watch(timeoutMs: number): NodeJS.Timeout {
+    return setTimeout(() => this.#fail(`the GPU did not answer for ${timeoutMs / 1000} s`), timeoutMs)
   }
 
   #fail(message: string, cause?: unknown): void {

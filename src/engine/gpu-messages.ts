@@ -95,4 +95,4 @@ export interface CalibrateRequest {
 
 export type GpuRequest = ProbeRequest | CalibrateRequest | OpenRequest | LoadRequest | HashRequest | SealRequest | CloseRequest
 
-export type GpuReply = { id: number; value: unknown } | { id: number; failure: { message: string; code: string; hint?: string } }
+export type GpuReply = { id: number; isReading: boolean } | { id: number; value: unknown } | { id: number; failure: { message: string; code: string; hint?: string } }

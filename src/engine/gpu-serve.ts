@@ -15,7 +15,7 @@ export function serveGpu(open: (request: OpenRequest) => Promise<GpuSession> = (
   const port = parentPort!
   let session: GpuSession | null = null
 
-  async function answer(request: GpuRequest): Promise<unknown> {
+  async function answer(id: number, request: GpuRequest): Promise<unknown> {
     if (request.name === 'probe') return listAdapters()
     if (request.name === 'calibrate') {
       const device = await Device.open()
@@ -34,13 +34,13 @@ export function serveGpu(open: (request: OpenRequest) => Promise<GpuSession> = (
       port.close()
       return null
     }
-    if (request.name === 'load') return session!.load(request)
+    if (request.name === 'load') return session!.load(request, (isReading) => port.postMessage({ id, isReading } satisfies GpuReply))
     if (request.name === 'hash') return session!.hash(request)
     return session!.seal(request)
   }
 
   port.on('message', ({ id, request }: { id: number; request: GpuRequest }) => {
-    answer(request).then(
+    answer(id, request).then(
       (value) => ({ id, value }),
       (error: unknown) => {
         const { message, code, hint } = asWarpError(error)

@@ -2,7 +2,7 @@
 import fs from 'node:fs'
 import { copyShared } from '../base/copy.ts'
 import { WarpError } from '../base/errors.ts'
-import { MIB, TAG_BYTES, minChunkBytes, FRAME_TARGET_BYTES, BLOCK_HEADER_BYTES } from '../base/limits.ts'
+import { HOLE_MIN_BYTES, MIB, TAG_BYTES, minChunkBytes, FRAME_TARGET_BYTES, BLOCK_HEADER_BYTES } from '../base/limits.ts'
 import { nonceOf } from '../codec/aead.ts'
 import { hash } from '../codec/blake3.ts'
 import { TABLE } from '../codec/buzhash.ts'
@@ -29,6 +29,7 @@ export class GpuSession {
   readonly #options: OpenRequest
   /** Reads into mapped memory that are under way; none rejects. */
   readonly #reading = new Set<Promise<unknown>>()
+  #isClosing = false
 
   private constructor(device: Device, slots: Slot[], options: OpenRequest) {
     this.device = device
@@ -41,7 +42,7 @@ export class GpuSession {
     const { batchBytes, average, memoryBytes, maxSlots, encoder } = options
     const seal: SealPlan | null = encoder && { encoder, estimates: options.compression === 'auto', isEncrypted: options.sealing.sealingKey !== null }
     const sizes: SlotSizes = {
-      batchBytes, maxRegions: MAX_REGIONS, maxChunks: Math.ceil(batchBytes / minChunkBytes(average)) + MAX_REGIONS,
+      batchBytes, maxRegions: MAX_REGIONS, maxChunks: Math.ceil(batchBytes / minChunkBytes(average)) + Math.ceil(batchBytes / HOLE_MIN_BYTES) + MAX_REGIONS,
       maxFrames: 2 * Math.ceil(batchBytes / FRAME_TARGET_BYTES) + 4, seal,
     }
     const fitting = Math.floor(memoryBytes / slotBytes(sizes))
@@ -67,10 +68,12 @@ export class GpuSession {
     return { facts: this.device.facts, slots: this.#slots.length }
   }
 
-  async load({ slot: number, plan, slab, usedBytes, sample: wanted }: LoadRequest): Promise<LoadReply> {
+  /** @param tell while files are read, which takes as long as it takes */
+  async load({ slot: number, plan, slab, usedBytes, sample: wanted }: LoadRequest, tell: (isReading: boolean) => void): Promise<LoadReply> {
     const slot = this.#slots[number]!
     const count = plan.length / REGION_FIELDS
     const input = await slot.input()
+    if (this.#isClosing) throw new WarpError('ERR_WARP_GPU_FAILED', 'the device was given back')
     const bytesRead = new Float64Array(count)
     const failures: LoadReply['failures'] = []
     if (slab) copyShared(input, new Uint8Array(slab, 0, usedBytes))
@@ -89,10 +92,14 @@ export class GpuSession {
         if (failure !== null) failures.push({ index, message: failure })
       }))
     }
-    const read = Promise.all(reading)
-    this.#reading.add(read)
-    await read
-    this.#reading.delete(read)
+    if (!slab) {
+      tell(true)
+      const read = Promise.all(reading)
+      this.#reading.add(read)
+      await read
+      this.#reading.delete(read)
+      tell(false)
+    }
     slot.load(usedBytes)
     for (let index = 0; index < count; index++) {
       const at = index * REGION_FIELDS
@@ -148,6 +155,7 @@ export class GpuSession {
 
   /** Gives the device back: whoever waits for it is told that it is gone. */
   async close(): Promise<void> {
+    this.#isClosing = true
     // The system must not write to memory that is mapped no longer.
     await Promise.all(this.#reading)
     for (const slot of this.#slots) slot.destroy()

@@ -6,7 +6,7 @@
 import type { AdapterFacts } from '../gpu/dawn.ts'
 import type { Encoder } from '../gpu/kernels.ts'
 import type { CpuEngine } from './cpu.ts'
-import type { Engine, EngineOptions, Resident, Segment } from './engine.ts'
+import type { Engine, EngineOptions, Filling, Resident, Segment } from './engine.ts'
 import { GpuBatch, emptySegment, type GpuBatchContext } from './gpu-batch.ts'
 import { GpuClient, type GpuClientOptions } from './gpu-client.ts'
 import type { OpenReply } from './gpu-messages.ts'
@@ -24,6 +24,8 @@ export interface GpuEngineOptions extends EngineOptions {
   encoder: Encoder | null
   /** Told once, when the GPU is given up. */
   onFailure: (reason: string) => void
+  /** Gives up opening it. */
+  signal?: AbortSignal
   client?: GpuClientOptions
 }
 
@@ -38,6 +40,7 @@ export class GpuEngine implements Engine, GpuBatchContext {
   readonly #freeSlots: number[]
   readonly #waiting: ((slot: number | null) => void)[] = []
   #hasFailed = false
+  #isClosed = false
   #sealed = 0
   #state = 1
 
@@ -56,7 +59,7 @@ export class GpuEngine implements Engine, GpuBatchContext {
    */
   static async open(cpu: CpuEngine, pool: Pool, options: GpuEngineOptions): Promise<GpuEngine> {
     const { average, chunkIdKey, sealing, compression, gpuMemory, maxSlots, encoder } = options
-    const client = new GpuClient(options.client)
+    const client = new GpuClient({ ...options.client, signal: options.signal })
     try {
       const reply = await client.ask<OpenReply>({
         name: 'open', batchBytes: cpu.slabBytes, memoryBytes: gpuMemory, maxSlots, average, chunkIdKey, sealing, compression, encoder,
@@ -77,14 +80,16 @@ export class GpuEngine implements Engine, GpuBatchContext {
     return this.cpu.acquire()
   }
 
-  async load(slab: SharedArrayBuffer, segments: Segment[]): Promise<Resident> {
+  async load(slab: SharedArrayBuffer, segments: Segment[], filling: Filling | null = null): Promise<Resident> {
+    // First of all: a later batch that had the last slot would wait for this one, which waits for a slot.
     const slot = await this.#takeSlot()
-    if (slot === null) return this.cpu.load(slab, segments)
+    if (slot === null) return this.cpu.load(slab, segments, filling)
+    await filling?.done
     this.counts.batches++
     // Read straight into the device's memory: only what comes from descriptors alone, and is not needed here again.
-    const isDirect = this.options.encoder !== null && segments.every(({ path, fd }) => path === null && fd >= 0)
+    const isDirect = this.options.encoder !== null && !filling && segments.every(({ path, fd }) => path === null && fd >= 0)
     const loaded = isDirect ? segments.map(() => emptySegment()) : await this.cpu.read(slab, segments, false)
-    const batch = new GpuBatch(this, slot, slab, segments, loaded, isDirect)
+    const batch = new GpuBatch(this, { slot, slab, segments, filledBytes: filling?.end ?? 0, isDirect }, loaded)
     return batch.scan()
   }
 
@@ -101,6 +106,8 @@ export class GpuEngine implements Engine, GpuBatchContext {
 
   /** Gives the GPU up. */
   fail(error: unknown): void {
+    // The job was ended: nothing is to be done again.
+    if (this.#isClosed) throw error
     if (this.#hasFailed) return
     this.#hasFailed = true
     this.client.giveUp()
@@ -116,6 +123,7 @@ export class GpuEngine implements Engine, GpuBatchContext {
 
   /** Gives the device back. */
   async close(): Promise<void> {
+    this.#isClosed = true
     await this.client.close()
   }
 

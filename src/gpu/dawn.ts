@@ -52,8 +52,10 @@ const ICD_VARIABLES = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES', 'VK_ADD_DRIVER_FIL
 /** Without any driver, Dawn would only print warnings of its own. */
 function hasVulkanDriver(): boolean {
   if (process.platform !== 'linux' || ICD_VARIABLES.some((name) => process.env[name])) return true
-  const home = process.env['XDG_DATA_HOME'] || path.join(os.homedir(), '.local/share')
-  return [...ICD_FOLDERS, path.join(home, 'vulkan/icd.d')].some((folder) => {
+  const { XDG_CONFIG_HOME, XDG_CONFIG_DIRS = '', XDG_DATA_HOME, XDG_DATA_DIRS = '' } = process.env
+  const homes = [XDG_CONFIG_HOME || path.join(os.homedir(), '.config'), XDG_DATA_HOME || path.join(os.homedir(), '.local/share')]
+  const folders = [...homes, ...XDG_CONFIG_DIRS.split(':'), ...XDG_DATA_DIRS.split(':')].filter((folder) => folder !== '')
+  return [...ICD_FOLDERS, ...folders.map((folder) => path.join(folder, 'vulkan/icd.d'))].some((folder) => {
     try {
       return fs.readdirSync(folder).some((name) => name.endsWith('.json'))
     } catch {

@@ -8,6 +8,8 @@ export const USAGE = {
   mapRead: 0x01, mapWrite: 0x02, copySrc: 0x04, copyDst: 0x08, uniform: 0x40, storage: 0x80, indirect: 0x100, queryResolve: 0x200,
 } as const
 
+const TOO_LARGE = 'a smaller --gpu-memory, --compress lz4 or none, a smaller --chunk-size, or --engine cpu'
+
 const SHADERS = new URL('../../shaders/', import.meta.url)
 
 export interface DeviceOptions {
@@ -22,6 +24,7 @@ export class Device {
   readonly lost: Promise<string>
   /** Kept from the garbage collector, nothing else: see FoundAdapter. */
   readonly instance: GPU
+  #fault: string | null = null
   readonly #modules = new Map<string, GPUShaderModule>()
 
   private constructor(device: GPUDevice, facts: AdapterFacts, instance: GPU) {
@@ -29,8 +32,10 @@ export class Device {
     this.device = device
     this.facts = facts
     this.lost = device.lost.then(({ reason, message }) => message || reason)
-    // Every failure that matters is caught by a scope or shows in a result; Dawn would print it otherwise.
-    device.addEventListener('uncapturederror', (event) => event.preventDefault())
+    device.addEventListener('uncapturederror', (event) => {
+      event.preventDefault()
+      this.#fault ??= event.error.message
+    })
   }
 
   /** @throws {WarpError} ERR_WARP_GPU_UNAVAILABLE */
@@ -47,8 +52,9 @@ export class Device {
     }
   }
 
-  get limits(): GPUSupportedLimits {
-    return this.device.limits
+  /** @throws {WarpError} ERR_WARP_GPU_FAILED: something that was submitted was not valid, so that nothing can be relied on */
+  check(): void {
+    if (this.#fault !== null) throw new WarpError('ERR_WARP_GPU_FAILED', `the device refused work: ${this.#fault.split('\n')[0]}`)
   }
 
   /**
@@ -82,17 +88,26 @@ export class Device {
     const error = errors.find((found) => found !== null)
     if (error) {
       buffer.destroy()
-      throw new WarpError('ERR_WARP_GPU_FAILED', `no buffer of ${size} bytes for ${label}: ${error.message}`)
+      throw new WarpError('ERR_WARP_GPU_FAILED', `no buffer of ${size} bytes for ${label}: ${error.message}`, { hint: TOO_LARGE })
     }
     return buffer
   }
 
-  /** Binds buffers to group 0 of `pipeline`, in the order of their binding numbers. */
+  /**
+   * Binds buffers to group 0 of `pipeline`, in the order of their binding numbers.
+   * @throws {WarpError} ERR_WARP_GPU_FAILED: one is larger than this device can bind
+   */
   bind(pipeline: GPUComputePipeline, buffers: (GPUBuffer | GPUBufferBinding)[]): GPUBindGroup {
-    return this.device.createBindGroup({
-      layout: pipeline.getBindGroupLayout(0),
-      entries: buffers.map((resource, binding) => ({ binding, resource: 'buffer' in resource ? resource : { buffer: resource } })),
-    })
+    return this.bindAt(pipeline, buffers.map((resource, binding) => ({ binding, resource: 'buffer' in resource ? resource : { buffer: resource } })))
+  }
+
+  /** The same, with their binding numbers. */
+  bindAt(pipeline: GPUComputePipeline, entries: { binding: number; resource: GPUBufferBinding }[]): GPUBindGroup {
+    const most = this.device.limits.maxStorageBufferBindingSize
+    for (const { resource: { buffer, offset = 0, size = buffer.size - offset } } of entries) {
+      if (size > most) throw new WarpError('ERR_WARP_GPU_FAILED', `this GPU binds ${most} bytes at most, and ${buffer.label} has ${size}`, { hint: TOO_LARGE })
+    }
+    return this.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries })
   }
 
   destroy(): void {

@@ -97,14 +97,13 @@ export class Slot {
       runs: zeroRuns(words.subarray(listBytes / 4, end / 4), regions),
       sampled: sampleIn(words, sample, end),
     }))
-    const found = listed ?? (await this.#scanDense(regions, average))
+    const found = listed ?? (await this.#scanDense(regions))
     return { scanned: regions.map((_, i) => ({ candidates: found[i]!, zeroRuns: runs[i]! })), sample: sampled }
   }
 
-  /** Repetitive data: more candidates than the list holds. */
-  async #scanDense(regions: Region[], average: number): Promise<Uint32Array[]> {
+  /** Repetitive data: more candidates than the list holds. The bitmap was filled beside it. */
+  async #scanDense(regions: Region[]): Promise<Uint32Array[]> {
     this.#submit((encoder) => {
-      this.#compute(encoder, (pass) => this.#buffers.buzhash.encodeBitmap(pass, regions, average))
       encoder.copyBufferToBuffer(this.#buffers.bitmap, 0, this.#buffers.readback, 0, this.#buffers.bitmap.size)
     })
     return this.#mapped(this.#buffers.readback, (words) => candidatesOfBitmap(words.subarray(0, this.#buffers.bitmap.size / 4), regions))
@@ -275,6 +274,7 @@ export class Slot {
       throw new WarpError('ERR_WARP_GPU_FAILED', `the device gave nothing back: ${(cause as Error).message}`, { cause })
     }
     try {
+      this.#device.check()
       return read(new Uint32Array(buffer.getMappedRange()))
     } finally {
       buffer.unmap()

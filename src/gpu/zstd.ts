@@ -111,7 +111,7 @@ export class Zstd {
     const steps = NAMES.map((name) => {
       const pipeline = this.#pipelines[name]
       const entries = ENTRIES[name].map((binding) => ({ binding, resource: resources[binding]! }))
-      return { pipeline, group: this.#device.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }) }
+      return { pipeline, group: this.#device.bindAt(pipeline, entries) }
     })
     return new ZstdPass(this.#device, buffers, tableBytes(this.#hashBits), { parts, frames, sizes }, Object.fromEntries(NAMES.map((name, i) => [name, steps[i]])) as Steps)
   }

@@ -11,7 +11,7 @@ import { readHeaderSize } from '../../src/format/header.ts'
 import { create, extract, verify, type CreateOptions } from '../../src/index.ts'
 import { whyNoGpu } from '../support/gpu.ts'
 import { CHEAP, archiveOf, hex } from './support/archives.ts'
-import { KIB, MIB, lookAtAll, makeDirectory, noise, plant } from './support/trees.ts'
+import { KIB, MIB, lookAtAll, makeDirectory, noise, plant, type Plan } from './support/trees.ts'
 
 const skip = (await whyNoGpu()) ?? false
 
@@ -86,7 +86,7 @@ t.test('a reproducible archive is the same, byte for byte', { skip }, async t =>
 
 t.test('a stream', { skip }, async t => {
   const directory = makeDirectory(t)
-  const content = Buffer.concat([noise(8, 40 * MIB + 5), Buffer.alloc(3 * MIB), noise(9, MIB)])
+  const content = Buffer.concat([noise(8, 31 * MIB + 5), Buffer.alloc(2 * MIB), noise(9, MIB)])
   for (const engine of ['cpu', 'gpu'] as const) {
     const stream = Readable.from((function* () {
       for (let at = 0; at < content.length; at += 65_537) yield content.subarray(at, at + 65_537)
@@ -155,11 +155,42 @@ t.test('a file that changes before the GPU fails', { skip }, async t => {
   t.notOk(fs.existsSync(`${directory}.gpu`))
 })
 
+t.test('with a base: chunks that are unpacked belong to no file that is read', { skip }, async t => {
+  const directory = makeDirectory(t)
+  // Frames of which little goes on being used are unpacked: seven of ten files go.
+  plant(directory, { a: Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`f${i}`, noise(20 + i, 50_000)])) })
+  await archiveOf(directory, `${directory}.base`, { compress: 'none', chunkSize: 64 * KIB })
+  for (let i = 0; i < 7; i++) fs.rmSync(path.join(directory, 'a', `f${i}`))
+  // Nothing else; then a file over two batches. One place on the device is enough.
+  for (const more of [{}, { z: noise(40, 36 * MIB) }] as Plan[]) {
+    plant(directory, more)
+    const options = { compress: 'none', base: `${directory}.base`, threads: 1 } as const
+    const cpu = await archiveOf(directory, `${directory}.cpu`, { ...options, engine: 'cpu' })
+    const gpu = await archiveOf(directory, `${directory}.gpu`, { ...options, engine: 'gpu', gpuMemory: 200 * MIB })
+    t.equal(hex(gpu.result.root), hex(cpu.result.root))
+    t.same(gpu.problems, [])
+    t.match(gpu.result.gpu, { batches: 'z' in more ? 2 : 1, replayed: 0 })
+    t.same((await verify(`${directory}.gpu`)).damage, [])
+  }
+})
+
+t.test('an interrupted job says nothing of the GPU', { skip }, async t => {
+  const directory = plantLarge(t)
+  process.env['FAULTY_GPU'] = 'hang hash'
+  const controller = new AbortController()
+  setTimeout(() => controller.abort(), 6_000)
+  const problems: unknown[] = []
+  await t.rejects(archiveOf(directory, `${directory}.gpu`, {
+    compress: 'none', threads: 1, engine: 'gpu', gpuClient: { entry: FAULTY }, gpuMemory: 256 * MIB, signal: controller.signal, onProblem: problem => problems.push(problem),
+  }), { code: 'ERR_WARP_INTERRUPTED' })
+  t.same(problems, [])
+})
+
 t.test('a GPU that is demanded and cannot be had', { skip }, async t => {
   const directory = plant(makeDirectory(t), { a: 'content' })
   process.env['FAULTY_GPU'] = 'memory open'
   await t.rejects(archiveOf(directory, `${directory}.warp`, { engine: 'gpu', gpuClient: { entry: FAULTY } }), { code: 'ERR_WARP_GPU_FAILED', exitCode: 14 })
   t.notOk(fs.existsSync(`${directory}.warp`))
-  await t.rejects(archiveOf(directory, `${directory}.warp`, { engine: 'gpu', gpuMemory: 64 * MIB }), { code: 'ERR_WARP_GPU_UNAVAILABLE' })
+  await t.rejects(archiveOf(directory, `${directory}.warp`, { engine: 'gpu', gpuMemory: 160 * MIB, compress: 'zstd' }), { code: 'ERR_WARP_GPU_UNAVAILABLE' })
   await t.rejects(archiveOf(directory, `${directory}.warp`, { engine: 'gpu', gpuMemory: 1 }), { code: 'ERR_WARP_USAGE' })
 })

@@ -11,7 +11,7 @@ import type { Diagnosis } from '../../index.ts'
 export const spec: CommandSpec = {
   name: 'doctor',
   summary: 'show what warp finds on this system, and which engine it would use',
-  usage: 'doctor [--measure] [--json]',
+  usage: 'doctor [--measure] [--threads N] [--json]',
   description: [
     'Shows the processor, which codecs are native, which GPUs there are, and what each stage of the work costs '
     + 'on either. What was measured is kept, for each GPU and driver, in XDG_CACHE_HOME or ~/.cache, and is what '
@@ -72,7 +72,7 @@ function tabulateGpu(gpu: Diagnosis['gpu'], threads: number): Table {
     rows.push(['rates', `GB/s${isCached ? ', measured earlier' : ''}${' '.repeat(isCached ? 6 : 24)}gpu   ${threads} threads`])
     for (const stage of STAGES) {
       const cpu = rates.cpuThread[stage] * threads
-      rows.push([`  ${stage}`, `${STAGE_TEXT[stage].padEnd(24)}${rates.gpu[stage].toFixed(2).padStart(7)}${cpu.toFixed(2).padStart(12)}`])
+      rows.push([`  ${stage}`, `${STAGE_TEXT[stage].padEnd(24)}${rates.gpu[stage].toFixed(rates.gpu[stage] < 0.1 ? 4 : 2).padStart(7)}${cpu.toFixed(2).padStart(12)}`])
     }
     rows.push(['  upload', `${''.padEnd(24)}${rates.gpu.upload.toFixed(2).padStart(7)}`])
   }
