@@ -58,6 +58,8 @@ export class GpuSession {
       // With one place less in the ring it only overlaps less.
       if (slots.length === 0) {
         device.destroy()
+        options.sealing.sealingKey?.fill(0)
+        options.chunkIdKey?.fill(0)
         throw error
       }
     }

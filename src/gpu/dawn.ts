@@ -30,12 +30,20 @@ export interface FoundAdapter {
 }
 
 /** Whether the package `webgpu` can be loaded here; why not, if it cannot. */
-export function loadDawn(): { dawn: Dawn } | { reason: string } {
+export function loadDawn(): { dawn: Dawn } | { reason: string; hint: string } {
+  const require = createRequire(import.meta.url)
+  const hint = 'npm install webgpu'
   try {
-    return { dawn: createRequire(import.meta.url)('webgpu') as Dawn }
+    require.resolve('webgpu')
+  } catch {
+    return { reason: 'the package webgpu is not installed', hint }
+  }
+  // It is 20 MB to load, and without any driver would only print warnings of its own.
+  if (!hasVulkanDriver()) return { reason: 'there is no Vulkan driver', hint: DRIVER_HINT }
+  try {
+    return { dawn: require('webgpu') as Dawn }
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    return { reason: code === 'MODULE_NOT_FOUND' ? 'the package webgpu is not installed' : `the package webgpu cannot be loaded: ${message.split('\n')[0]}` }
+    return { reason: `the package webgpu cannot be loaded: ${(error as Error).message.split('\n')[0]}`, hint }
   }
 }
 
@@ -49,7 +57,7 @@ const ZEROING = 'use_vulkan_zero_initialize_workgroup_memory_extension'
 const ICD_FOLDERS = ['/usr/local/etc/vulkan/icd.d', '/usr/local/share/vulkan/icd.d', '/etc/vulkan/icd.d', '/usr/share/vulkan/icd.d']
 const ICD_VARIABLES = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES', 'VK_ADD_DRIVER_FILES']
 
-/** Without any driver, Dawn would only print warnings of its own. */
+/** Whether there is a driver; on systems other than Linux, Dawn needs no Vulkan. */
 function hasVulkanDriver(): boolean {
   if (process.platform !== 'linux' || ICD_VARIABLES.some((name) => process.env[name])) return true
   const { XDG_CONFIG_HOME, XDG_CONFIG_DIRS = '', XDG_DATA_HOME, XDG_DATA_DIRS = '' } = process.env
@@ -73,9 +81,8 @@ function hasVulkanDriver(): boolean {
 export async function findAdapter(toggles: string[] = []): Promise<FoundAdapter> {
   const loaded = loadDawn()
   if ('reason' in loaded) {
-    throw new WarpError('ERR_WARP_GPU_UNAVAILABLE', `no GPU can be used: ${loaded.reason}`, { hint: 'npm install webgpu' })
+    throw new WarpError('ERR_WARP_GPU_UNAVAILABLE', `no GPU can be used: ${loaded.reason}`, { hint: loaded.hint })
   }
-  if (!hasVulkanDriver()) throw unavailable('there is no Vulkan driver')
   const gpu = loaded.dawn.create([`disable-dawn-features=${[ZEROING, ...toggles].join(',')}`])
   let adapter: GPUAdapter | null
   try {
@@ -102,12 +109,12 @@ export async function listAdapters(): Promise<AdapterFacts[]> {
 }
 
 function unavailable(what: string, cause?: unknown): WarpError {
-  return new WarpError('ERR_WARP_GPU_UNAVAILABLE', `no GPU can be used: ${what}`, { hint: HINTS[process.platform] ?? 'install the driver of the GPU', cause })
+  return new WarpError('ERR_WARP_GPU_UNAVAILABLE', `no GPU can be used: ${what}`, { hint: DRIVER_HINT, cause })
 }
 
-const HINTS: Partial<Record<NodeJS.Platform, string>> = {
-  linux: 'install the Vulkan loader (Debian: libvulkan1) and the driver of the GPU; without a screen, VK_DRIVER_FILES names its ICD file; `warp doctor` shows what is found',
-}
+const DRIVER_HINT = process.platform === 'linux'
+  ? 'install the Vulkan loader (Debian: libvulkan1) and the driver of the GPU; without a screen, VK_DRIVER_FILES names its ICD file; `warp doctor` shows what is found'
+  : 'install the driver of the GPU'
 
 function factsOf(adapter: GPUAdapter): AdapterFacts {
   const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info
