@@ -344,6 +344,8 @@ fn search(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
     match_offset[lid] = best.offset;
     match_score[lid] = select(0, best.score, best.length > 0u);
     workgroupBarrier();
+    // What the tables held was read before any of it is raised: the barrier above orders workgroup memory alone.
+    storageBarrier();
     if (best.length > 0u && (best.length == CAP || match_score[lid + 1u] <= best.score + LAZY)) {
       atomicOr(&takeable[lid >> 5u], 1u << (lid & 31u));
     }

@@ -11,6 +11,9 @@ const BLOCK_ALIGN_BYTES = 64
 /** `arrange` has a thread for each part of a frame. */
 const MAX_PARTS_OF_FRAME = MAX_FRAME_BYTES / LZ4_PART_BYTES
 
+/** One workgroup of `arrange` each, counted over one dimension. */
+const MAX_FRAMES = 32_768
+
 export interface Lz4Buffers {
   /** Plaintext of the frames: storage. */
   plain: GPUBuffer
@@ -63,6 +66,7 @@ export class Lz4 {
   async bind(buffers: Lz4Buffers): Promise<Lz4Pass> {
     const { plain, scratch, blocks, lengths, maxParts, maxFrames } = buffers
     if (!(maxParts >= 1) || !(maxFrames >= 1)) throw new RangeError('at least one frame of one part')
+    if (maxFrames > MAX_FRAMES) throw new RangeError('more frames than one dimension of a dispatch holds')
     if (scratch.size < maxParts * LZ4_PART_BYTES) throw new RangeError('scratch is too small')
     if (lengths.size < maxFrames * WORD_BYTES) throw new RangeError('lengths is too small')
     const device = this.#device
