@@ -29,6 +29,9 @@ export const MIN_GPU_MEMORY_BYTES = 160 * MIB
  */
 const LARGE_JOB_BYTES = 512 * MIB
 
+/** Batches on the device at once: one is read, one computed, one sealed, one written. */
+const MAX_SLOTS = 4
+
 /** The format of what is cached. */
 const CACHE_VERSION = 1
 
@@ -57,7 +60,7 @@ export interface EngineJob extends EngineOptions {
 export async function openEngine(cpu: CpuEngine, pool: Pool, job: EngineJob): Promise<ChosenEngine> {
   const { wish, note } = job
   const options: GpuEngineOptions = {
-    ...job, encoder: encoderOf(job), onFailure: (reason) => note(`the GPU is given up, and the CPU goes on: ${reason}`),
+    ...job, maxSlots: Math.min(job.maxSlots, MAX_SLOTS), encoder: encoderOf(job), onFailure: (reason) => note(`the GPU is given up, and the CPU goes on: ${reason}`),
   }
   if (wish === 'gpu') {
     const gpu = await GpuEngine.open(cpu, pool, options)
