@@ -14,7 +14,7 @@ export interface Diagnosis {
   codecs: Record<Primitive, 'native' | 'portable'>
   /** Extended attributes, ACLs, holes and exact times need it. */
   koffi: boolean
-  /** Null: no adapter can be used, and why. */
+  /** What there is and what it measures, or why no adapter can be used. */
   gpu: Measured | { error: string; hint: string | null }
   /** What transfers could use. */
   quic: { available: boolean; reason: string }

@@ -24,8 +24,8 @@ export const DEFAULT_GPU_MEMORY_BYTES = 1 * GIB
 export const MIN_GPU_MEMORY_BYTES = 160 * MIB
 
 /**
- * Input of a job before `auto` looks for a GPU. Starting Dawn, compiling and, the first time, measuring take
- * about a second in all, in which two threads do this much.
+ * Input of a job before `auto` looks for a GPU: an estimate of what two threads do while Dawn starts, compiles and,
+ * the first time, measures. Not measured on a GPU.
  */
 const LARGE_JOB_BYTES = 512 * MIB
 
@@ -63,7 +63,9 @@ export async function openEngine(cpu: CpuEngine, pool: Pool, job: EngineJob): Pr
     ...job, maxSlots: Math.min(job.maxSlots, MAX_SLOTS), encoder: encoderOf(job), onFailure: (reason) => note(`the GPU is given up, and the CPU goes on: ${reason}`),
   }
   if (wish === 'gpu') {
-    const gpu = await GpuEngine.open(cpu, pool, options)
+    const gpu = await GpuEngine.open(cpu, pool, options).catch((error: unknown) => {
+      throw withHint(error)
+    })
     return { engine: gpu, gpu: () => gpu, close: () => gpu.close() }
   }
   if (wish === 'cpu') return { engine: cpu, gpu: () => null, close: async () => {} }
@@ -81,6 +83,12 @@ export async function openEngine(cpu: CpuEngine, pool: Pool, job: EngineJob): Pr
     ending.abort()
     return auto.close()
   } }
+}
+
+/** Whoever demanded the GPU learns at least how to do without. */
+function withHint(error: unknown): unknown {
+  if (!(error instanceof WarpError) || error.hint !== undefined) return error
+  return new WarpError(error.code, error.message, { hint: 'with --engine cpu the archive is made without a GPU; `warp doctor` shows what is found', cause: error })
 }
 
 /** zstd of the GPU compresses a little less than that of the CPU at its default level, and has no levels: it has to be wished for. */

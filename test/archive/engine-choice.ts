@@ -1,7 +1,10 @@
 import t from 'tap'
 import fs from 'node:fs'
 import path from 'node:path'
-import { measure } from '../../src/archive/engine-choice.ts'
+import { measure, openEngine } from '../../src/archive/engine-choice.ts'
+import { tasks } from '../../src/archive/worker.ts'
+import { CpuEngine } from '../../src/engine/cpu.ts'
+import { InlinePool } from '../../src/engine/pool.ts'
 import { doctor } from '../../src/index.ts'
 import { whyNoGpu } from '../support/gpu.ts'
 import { makeDirectory } from './support/trees.ts'
@@ -28,6 +31,22 @@ t.test('what is measured is kept for the next time', { skip }, async t => {
     t.equal(again.rates === null, again.adapters[0]!.isSoftware)
     if (!again.adapters[0]!.isSoftware) break
   }
+})
+
+t.test('auto stays with the CPU where the GPU is a software rasteriser', { skip }, async t => {
+  const pool = new InlinePool(tasks)
+  const options = {
+    average: 8192, chunkIdKey: null, sealing: { archiveId: new Uint8Array(16), sealingKey: null }, compression: 'none' as const, level: () => 3,
+  }
+  const cpu = new CpuEngine(pool, 64 * 1024, 1, options)
+  const { engine, gpu, close } = await openEngine(cpu, pool, {
+    ...options, wish: 'auto', gpuMemory: 2 ** 30, maxSlots: 1, hasLevel: false, reproducible: false, note: message => t.fail(message), largeJobBytes: 0,
+  })
+  const { adapters } = await measure(1, true)
+  const resident = await engine.load(await engine.acquire(), [])
+  resident.release()
+  if (adapters[0]!.isSoftware) t.equal(gpu(), null)
+  await close()
 })
 
 t.test('doctor tells all of it', { skip }, async t => {

@@ -84,6 +84,13 @@ t.test('a reproducible archive is the same, byte for byte', { skip }, async t =>
   t.ok((await bytes('gpu')).equals(await bytes('cpu')))
 })
 
+t.test('with a level, zstd is that of the CPU', { skip }, async t => {
+  const directory = plantSmall(t)
+  const size = async (engine: 'cpu' | 'gpu'): Promise<number> =>
+    (await archiveOf(directory, `${directory}.${engine}`, { compress: 'zstd', level: 5, engine })).result.archiveBytes
+  t.equal(await size('gpu'), await size('cpu'))
+})
+
 t.test('a stream', { skip }, async t => {
   const directory = makeDirectory(t)
   const content = Buffer.concat([noise(8, 31 * MIB + 5), Buffer.alloc(2 * MIB), noise(9, MIB)])
@@ -189,7 +196,9 @@ t.test('an interrupted job says nothing of the GPU', { skip }, async t => {
 t.test('a GPU that is demanded and cannot be had', { skip }, async t => {
   const directory = plant(makeDirectory(t), { a: 'content' })
   process.env['FAULTY_GPU'] = 'memory open'
-  await t.rejects(archiveOf(directory, `${directory}.warp`, { engine: 'gpu', gpuClient: { entry: FAULTY } }), { code: 'ERR_WARP_GPU_FAILED', exitCode: 14 })
+  await t.rejects(archiveOf(directory, `${directory}.warp`, { engine: 'gpu', gpuClient: { entry: FAULTY } }), {
+    code: 'ERR_WARP_GPU_FAILED', exitCode: 14, hint: /--engine cpu/,
+  })
   t.notOk(fs.existsSync(`${directory}.warp`))
   await t.rejects(archiveOf(directory, `${directory}.warp`, { engine: 'gpu', gpuMemory: 160 * MIB, compress: 'zstd' }), { code: 'ERR_WARP_GPU_UNAVAILABLE' })
   await t.rejects(archiveOf(directory, `${directory}.warp`, { engine: 'gpu', gpuMemory: 1 }), { code: 'ERR_WARP_USAGE' })

@@ -22,7 +22,7 @@ export const spec: CommandSpec = {
   groups: [
     {
       title: 'Measuring',
-      options: [{ name: 'measure', help: 'measure the GPU again, a software rasteriser too; it takes about a second' }, THREADS],
+      options: [{ name: 'measure', help: 'measure the GPU again, a software rasteriser too' }, THREADS],
     },
   ],
   examples: [
