@@ -1,11 +1,6 @@
 /** RESULTS.md: the machine, a table for each job, the targets and the memory. */
-import { execFileSync, spawnSync } from 'node:child_process'
-import { cpus, release, totalmem } from 'node:os'
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
+import { describeHost } from '../support/host.mjs'
 import { formatMegabytes, formatSeconds, markdownTable } from '../support/statistics.mjs'
-
-const ROOT = path.join(import.meta.dirname, '..', '..')
 
 /**
  * @param {number} rounds
@@ -15,16 +10,7 @@ const ROOT = path.join(import.meta.dirname, '..', '..')
  * @returns {string[]} lines
  */
 export function describeMachine(rounds, quick, versions, cache) {
-  const git = (/** @type {string[]} */ ...args) => spawnSync('git', args, { cwd: ROOT, encoding: 'utf8' }).stdout?.trim()
-  const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8'))
-  const fileSystem = execFileSync('stat', ['-f', '-c', '%T', cache], { encoding: 'utf8' }).trim()
-  const isClean = git('status', '--porcelain') === ''
-  return [
-    `Date: ${new Date().toISOString().slice(0, 10)}; rounds: ${rounds}${quick ? '; --quick: the inputs are small, the figures say nothing about speed' : ''}`,
-    `Machine: ${cpus().length} × ${cpus()[0].model.trim()}, ${(totalmem() / 1e9).toFixed(0)} GB of memory, Linux ${release()}, ${fileSystem}`,
-    `warp ${version}, commit ${git('rev-parse', '--short', 'HEAD') || 'unknown'}${isClean ? '' : ' with changes'}, Node ${process.version}`,
-    `Peers: ${versions.join('; ')}`,
-  ]
+  return [...describeHost(rounds, quick, cache), `Peers: ${versions.join('; ')}`]
 }
 
 /**

@@ -6,7 +6,8 @@ export const WARP = path.join(import.meta.dirname, '..', '..', 'bin', 'warp.js')
 
 /** Debian package of each program that is called otherwise. */
 const PACKAGE_OF = {
-  borg: 'borgbackup', 'mkfs.ext4': 'e2fsprogs', xz: 'xz-utils',
+  borg: 'borgbackup', 'mkfs.ext4': 'e2fsprogs', ssh: 'openssh-client', scp: 'openssh-client', twist3: 'python3-twisted', wormhole: 'magic-wormhole',
+  xz: 'xz-utils',
 }
 
 const found = new Map()

@@ -21,6 +21,8 @@ export interface Assembled extends PlacedExtents {
   entry: Entry | null
   /** Of a regular file that is complete, if the archive has change hints. */
   hint: Hint | null
+  /** The file was begun in an earlier run, and is gone on with. */
+  isBegun?: boolean
 }
 
 export class EntryAssembler {

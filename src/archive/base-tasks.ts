@@ -2,6 +2,7 @@
 import { WarpError } from '../base/errors.ts'
 import type { Sealing } from '../engine/block.ts'
 import { resealBlock } from '../engine/reseal.ts'
+import type { ArchiveFrame } from './frame-sources.ts'
 import { readFrame, readFrameBlock, wrongChunks, type CheckRequest } from './frame-reader.ts'
 
 export interface CopyRequest {
@@ -18,7 +19,7 @@ export function copy({ fd, offset, from, to, ordinal }: CopyRequest): { block: U
   return { block: resealBlock(from, to, ordinal, header, bytes, offset) }
 }
 
-export interface UnpackRequest extends CheckRequest {
+export interface UnpackRequest extends Omit<CheckRequest, 'place'>, ArchiveFrame {
   slab: SharedArrayBuffer
   slabOffsets: Uint32Array
 }

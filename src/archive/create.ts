@@ -7,7 +7,6 @@ import { MAX_AVERAGE_BYTES, MIN_AVERAGE_BYTES } from '../base/limits.ts'
 import { CpuEngine } from '../engine/cpu.ts'
 import type { GpuEngine } from '../engine/gpu.ts'
 import type { Pool } from '../engine/pool.ts'
-import type { Metadata } from '../format/entry.ts'
 import { displayPath } from '../format/path.ts'
 import { Base } from './base.ts'
 import { Batcher, slabBytesFor, type SourceEntry } from './batches.ts'
@@ -16,12 +15,12 @@ import { Failure } from './failure.ts'
 import { resolveInputs } from './inputs.ts'
 import { MIN_MEMORY_BYTES, planMemory } from './memory.ts'
 import { libc } from './os/libc.ts'
-import { groupName, userName } from './os/owners.ts'
 import { openUnnamed } from './os/unnamed-file.ts'
 import { DEFAULT_LEVEL, Pace } from './pace.ts'
 import { poolFor, SMALL_JOB_BYTES } from './pool.ts'
 import { newArchive, type NewArchive } from './sealing.ts'
 import { openSink, outputError, type Sink } from './sink.ts'
+import { streamMetadata } from './stream-metadata.ts'
 import { averageFor, SMALL_TOTAL_BYTES, Survey } from './survey.ts'
 import type { CreateOptions, CreateResult, Problem, Watch } from './types.ts'
 import { Walk, type Found } from './walk.ts'
@@ -284,16 +283,5 @@ async function* provide(groups: AsyncIterable<Found[]>, reproducible: boolean): 
   for await (const group of groups) {
     yield group.map((entry) =>
       entry.stream ? { kind: 'content', path: entry.path, inode: null, metadata: streamMetadata(reproducible), content: entry.stream } : entry)
-  }
-}
-
-function streamMetadata(reproducible: boolean): Metadata {
-  const uid = process.getuid?.() ?? 0
-  const gid = process.getgid?.() ?? 0
-  const now = Date.now()
-  return {
-    unstable: false, mode: 0o644, uid, gid, user: userName(uid), group: groupName(gid),
-    mtimeSeconds: reproducible ? 0 : Math.floor(now / 1000),
-    mtimeNanoseconds: reproducible ? 0 : (now % 1000) * 1_000_000, xattrs: [],
   }
 }

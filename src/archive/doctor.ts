@@ -16,8 +16,6 @@ export interface Diagnosis {
   koffi: boolean
   /** What there is and what it measures, or why no adapter can be used. */
   gpu: Measured | { error: string; hint: string | null }
-  /** What transfers could use. */
-  quic: { available: boolean; reason: string }
 }
 
 export interface DoctorOptions {
@@ -42,7 +40,6 @@ export async function doctor({ threads = os.availableParallelism(), measureAgain
     codecs: implementations(),
     koffi: loadKoffi() !== null,
     gpu: await gpuOf(threads, measureAgain, gpuClient, cacheFolder),
-    quic: { available: false, reason: 'this version of warp has no transfer' },
   }
 }
 

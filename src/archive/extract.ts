@@ -63,7 +63,7 @@ export async function extract(source: Source, options: ExtractOptions): Promise<
     if (staging) tree.mkdirAt(root, staging, 0o700)
     root.release()
     restorer = new Restorer({
-      tree, staging, overwrite, stripComponents, owner, pool, frames, chunkIdKey: unlocked.chunkIdKey, report,
+      tree, staging: staging && [staging], overwrite, stripComponents, owner, pool, frames, chunkIdKey: unlocked.chunkIdKey, report,
       onBytes: (more, path) => {
         bytes += more
         entries++

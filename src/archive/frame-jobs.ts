@@ -51,6 +51,11 @@ export class FrameJobs<T> {
     while (this.#held.size > HELD_FRAMES || this.#heldWants > HELD_WANTS) await this.#start()
   }
 
+  /** Starts all that is held; waits while too many run. */
+  async flush(): Promise<void> {
+    while (this.#held.size > 0) await this.#start()
+  }
+
   /** Starts all that is held, and waits for all that runs, also after a failure: then nothing runs any more. */
   async drain(): Promise<void> {
     while (this.#held.size > 0 && !this.#failure) await this.#start()

@@ -50,8 +50,12 @@ export function planFrames(index: ChunkIndex, ids: Uint32Array, chunks: Uint32Ar
   return { frames, frameOf, offsetOf }
 }
 
-/** Frames of about equal size near the target, so that no batch ends in a small one. */
-function divide(chunks: Uint32Array, fresh: number[], freshBytes: number, firstFrame: number) {
+/**
+ * Frames of about equal size near the target, so that no batch ends in a small one.
+ * @param chunks [slab offset, length] pairs
+ * @param fresh numbers of those that are to be put into frames
+ */
+export function divide(chunks: Uint32Array, fresh: number[], freshBytes: number, firstFrame: number) {
   const frameCount = Math.max(1, Math.round(freshBytes / FRAME_TARGET_BYTES))
   const frames: Omit<FramePlan, 'ordinal'>[] = []
   const freshFrame = new Float64Array(fresh.length)

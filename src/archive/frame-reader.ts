@@ -72,11 +72,42 @@ export function wrongChunks(frame: Uint8Array, chunks: Uint32Array, ids: Uint8Ar
   return wrong
 }
 
+/** Where a task finds a frame. */
+export type FramePlace =
+  /** Its block in an open archive. */
+  | { fd: number; offset: number; sealing: Sealing }
+  /** Its whole block; it is altered. */
+  | { block: Uint8Array; ordinal: number; sealing: Sealing }
+  /** Its plaintext, in pieces of open files: [descriptor, offset, length] triples. */
+  | { pieces: Float64Array }
+
+/** The plaintext of a frame. @returns valid until the next call in this thread @throws {WarpError} as `readFrame`; the system's error */
+export function plaintextOf(place: FramePlace): Uint8Array {
+  if ('fd' in place) return readFrame(place.fd, place.offset, place.sealing)
+  if ('pieces' in place) return readPieces(place.pieces)
+  const { block, ordinal, sealing } = place
+  if (block.length < BLOCK_HEADER_BYTES) throw truncated(0)
+  const header = readBlockHeaderOf(sealing, block.subarray(0, BLOCK_HEADER_BYTES), 0, { kind: KIND.frame, ordinal })
+  if (blockBytes(header) !== block.length) throw new WarpError('ERR_WARP_MALFORMED', 'a frame is longer or shorter than it says')
+  if (room.length < header.plainLength) room = Buffer.allocUnsafeSlow(MAX_FRAME_BYTES)
+  return openBlock(sealing, header, block, 0, room)
+}
+
+function readPieces(pieces: Float64Array): Uint8Array {
+  if (room.length === 0) room = Buffer.allocUnsafeSlow(MAX_FRAME_BYTES)
+  let end = 0
+  for (let i = 0; i < pieces.length; i += 3) {
+    const piece = room.subarray(end, end + pieces[i + 2]!)
+    // What is short is found by its id.
+    readFully(pieces[i]!, piece, pieces[i + 1]!)
+    end += piece.length
+  }
+  return room.subarray(0, end)
+}
+
 /** A frame, and chunks of it that are to be held against their ids. */
 export interface CheckRequest {
-  fd: number
-  offset: number
-  sealing: Sealing
+  place: FramePlace
   chunkIdKey: Uint8Array | null
   /** [offset, length] pairs in the frame. */
   chunks: Uint32Array
@@ -85,7 +116,7 @@ export interface CheckRequest {
 }
 
 /** Task: checks a frame and chunks of it; @returns numbers of the wrong ones */
-export function check({ fd, offset, sealing, chunkIdKey, chunks, ids }: CheckRequest): { wrong: Uint32Array } {
-  const frame = readFrame(fd, offset, sealing)
+export function check({ place, chunkIdKey, chunks, ids }: CheckRequest): { wrong: Uint32Array } {
+  const frame = plaintextOf(place)
   return { wrong: Uint32Array.from(wrongChunks(frame, chunks, ids, chunkIdKey)) }
 }

@@ -6,8 +6,8 @@ import type { ArchiveSource } from './source.ts'
 import type { BaseOptions, Keys } from './types.ts'
 import type { Unlocked } from './unlock.ts'
 
-/** A frame, as tasks are told of it. */
-export interface FramePlace {
+/** A frame of an open archive, as tasks are told of it. */
+export interface ArchiveFrame {
   fd: number
   offset: number
   sealing: Sealing
@@ -37,7 +37,7 @@ export class FrameSources {
    * @param frame as pages state it: negative in the base
    * @throws {WarpError} as `openBase`
    */
-  async at(frame: number): Promise<FramePlace> {
+  async at(frame: number): Promise<ArchiveFrame> {
     if (frame >= 0) return { fd: this.#own.fd, offset: frame, sealing: this.#unlocked.sealing }
     const { source, unlocked } = await this.#openBase()
     return { fd: source.fd, offset: -frame, sealing: unlocked.sealing }

@@ -109,7 +109,7 @@ class Recovery {
     const { chunkIdKey } = this.#unlocked
     const why = new Map<number, string>()
     const jobs = new FrameJobs<number>(this.#pool.size * 2 + 1, async (job) => {
-      const request: CheckRequest = { ...await this.#frames.at(job.offset), chunkIdKey, chunks: Uint32Array.from(job.chunks), ids: packIds(job.ids) }
+      const request: CheckRequest = { place: await this.#frames.at(job.offset), chunkIdKey, chunks: Uint32Array.from(job.chunks), ids: packIds(job.ids) }
       try {
         const { wrong } = (await this.#pool.run('check', request)) as { wrong: Uint32Array }
         for (const chunk of wrong) why.set(job.wants[chunk]!, 'a chunk is damaged')

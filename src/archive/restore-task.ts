@@ -3,7 +3,7 @@
  * in it whole and writes the pieces of others. Runs in worker threads.
  */
 import fs from 'node:fs'
-import { readFrame, wrongChunks, type CheckRequest } from './frame-reader.ts'
+import { plaintextOf, wrongChunks, type CheckRequest } from './frame-reader.ts'
 import { applyMetadata, type MetadataProblem } from './os/metadata.ts'
 import { codeOf } from './os/os-error.ts'
 import { createExclusivePath } from './os/target-tree.ts'
@@ -58,7 +58,7 @@ const NONE = new Uint8Array(0)
 
 export function restore(request: RestoreRequest): RestoreReply {
   const { chunks, ids, targets, files, owner } = request
-  const frame = readFrame(request.fd, request.offset, request.sealing)
+  const frame = plaintextOf(request.place)
   const wrong = wrongChunks(frame, chunks, ids, request.chunkIdKey)
   const isWrong = new Set(wrong)
   const failed: RestoreReply['failed'] = []

@@ -9,7 +9,7 @@ import type { Pool } from '../engine/pool.ts'
 import { displayPath, splitPath } from '../format/path.ts'
 import type { Assembled } from './assemble.ts'
 import { FrameJobs, packIds, type FrameJob } from './frame-jobs.ts'
-import type { FrameSources } from './frame-sources.ts'
+import type { FramePlace } from './frame-reader.ts'
 import { HardLinks } from './hard-links.ts'
 import { applyMetadata, type MetadataProblem } from './os/metadata.ts'
 import { codeOf } from './os/os-error.ts'
@@ -49,13 +49,15 @@ const MAX_ORPHANS = 4096
 
 export interface RestorerOptions {
   tree: TargetTree
-  /** Directory within the target that everything is made in at first; null: things get their names at once. */
-  staging: Buffer | null
+  /** Directory within the target that everything is made in at first, as components; null: things get their names at once. */
+  staging: Buffer[] | null
+  /** Whoever restores goes on there after an interruption, and gives things their places: what is begun stays. */
+  keepsStaging?: boolean
   overwrite: 'never' | 'always' | 'newer'
   stripComponents: number
   owner: OwnerOptions
   pool: Pool
-  frames: FrameSources
+  frames: RestoreFrames
   chunkIdKey: Uint8Array | null
   report: (problem: Problem) => void
   onBytes: (bytes: number, path: Uint8Array) => void
@@ -64,6 +66,19 @@ export interface RestorerOptions {
   /** Restores an entry that was not selected, for a link to it; null while that cannot be done. */
   adopt: ((number: number, place: Place) => Promise<boolean>) | null
 }
+
+/** Where the frames that entries refer to come from. */
+export interface RestoreFrames {
+  /** @param frame as entries name it; the job for it has begun and waits */
+  at(frame: number): Promise<FramePlace>
+  /** All that is wanted of it is restored, or reported. */
+  done?(frame: number): void
+  /** Chunks of it are not what their ids say, or it is damaged: throws if that ends everything. */
+  wrong?(frame: number): void
+}
+
+/** In the place of a frame: the chunk stands in the file that is gone on with. */
+export const IN_PLACE = -Infinity
 
 export class Restorer {
   readonly options: RestorerOptions
@@ -91,7 +106,7 @@ export class Restorer {
   constructor(options: RestorerOptions) {
     this.options = options
     this.#taken = options.stripComponents > 0 && options.overwrite !== 'never' && !options.staging ? new Set() : null
-    const base = options.staging ? [options.staging] : []
+    const base = options.staging ?? []
     this.directories = new TargetDirectories({ tree: options.tree, base, finish: (directory) => this.#finishDirectory(directory) })
     this.links = new HardLinks(this)
     this.#jobs = new FrameJobs(options.pool.size * 2 + 1, (job) => this.#run(job))
@@ -132,14 +147,47 @@ export class Restorer {
   async close(): Promise<void> {
     // After a failure a thread may still be writing.
     await this.#jobs.drain().catch(() => this.options.pool.close())
+    if (this.options.keepsStaging) return this.#suspend()
     for (const file of this.#unfinished) this.#discard(file)
     for (const file of this.#unsettled) this.#removeUnsettled(file)
     this.links.forget()
     this.directories.close()
+    if (this.options.keepsStaging) return
     if (this.options.staging) this.#moveOut(this.options.staging)
     // What was there before keeps its metadata, as any other directory does.
     const isOurs = this.options.staging !== null || this.options.overwrite !== 'never'
     if (this.#rootEntry && isOurs) this.#setDirectoryMetadata([], this.#rootEntry)
+  }
+
+  /** Takes the next record, of an entry that stands where it belongs: in staging, or where it is to be in the end. */
+  present({ path, entry }: Assembled): void {
+    if (!entry) return
+    const place = this.#placeOf(path, entry)
+    if (place) this.succeed(place, entry)
+  }
+
+  /** Begins with all that is wanted so far, without waiting for more to refer to the same frames. */
+  async flush(): Promise<void> {
+    await this.#jobs.flush()
+  }
+
+  /** All that was to come has come: directories get their metadata, and what waits in vain is told of. To be called instead of `close`. */
+  complete(): void {
+    this.links.forget()
+    this.directories.close()
+  }
+
+  /** Of the root directory, which is the target itself; null if there is none. */
+  get rootEntry(): Entry | null {
+    return this.#rootEntry
+  }
+
+  /** Leaves everything as it is. */
+  #suspend(): void {
+    for (const { fd } of this.#unfinished) fs.closeSync(fd)
+    this.#unfinished.clear()
+    this.#unsettled.clear()
+    this.directories.abandon()
   }
 
   /** Counts an entry as restored. */
@@ -210,6 +258,7 @@ export class Restorer {
       return this.#special(place, entry)
     }
     const [first] = assembled.frames
+    if (assembled.isBegun) return this.#beginLarge(place, assembled)
     if (entry && first === undefined) return this.#fileWithoutChunks(place, entry)
     if (entry && assembled.frames.every((frame) => frame === first)) return this.#smallFile(place, entry, assembled)
     this.#beginLarge(place, assembled)
@@ -274,7 +323,9 @@ export class Restorer {
   #beginLarge(place: Place, assembled: Assembled): void {
     const madeAs = this.#nameToMake(place.name)
     try {
-      const fd = this.options.tree.createExclusive(place.directory.handle, madeAs, 0o600)
+      const { handle } = place.directory
+      const { tree } = this.options
+      const fd = assembled.isBegun ? tree.openForWriting(handle, madeAs) : tree.createExclusive(handle, madeAs, 0o600)
       this.#large = { ...place, fd, madeAs, pending: 0, entry: null, failure: null }
     } catch (error) {
       this.refuse(place.path, error)
@@ -291,8 +342,10 @@ export class Restorer {
     let position = fileOffset
     for (const extent of extents) {
       if (extent.kind === 'chunk') {
-        large.pending++
-        this.#jobs.add(frames[chunk]!, offsets[chunk]!, extent.length, extent.id, { large, fileOffset: position })
+        if (frames[chunk] !== IN_PLACE) {
+          large.pending++
+          this.#jobs.add(frames[chunk]!, offsets[chunk]!, extent.length, extent.id, { large, fileOffset: position })
+        }
         chunk++
       }
       position += extent.length
@@ -314,18 +367,21 @@ export class Restorer {
       targets[2 * i + 1] = want.fileOffset
     })
     const request: RestoreRequest = {
-      ...await frames.at(job.offset), chunkIdKey,
+      place: await frames.at(job.offset), chunkIdKey,
       chunks: Uint32Array.from(job.chunks), ids: packIds(job.ids), targets, files: packFiles(files), owner,
     }
+    const { place } = request
     let reply: RestoreReply
     try {
-      reply = (await pool.run('restore', request)) as RestoreReply
+      reply = (await pool.run('restore', request, 'block' in place ? [place.block.buffer as ArrayBuffer] : [])) as RestoreReply
     } catch (error) {
       if (!(error instanceof WarpError) || (error.class !== 'damaged' && error.class !== 'malformed')) throw error
       const all = Uint32Array.from(job.wants.keys())
       reply = { wrong: all, failed: [], unwritten: [], problems: [] }
     }
+    if (reply.wrong.length > 0) frames.wrong?.(job.offset)
     this.#settle(job, files, reply)
+    frames.done?.(job.offset)
   }
 
   #settle(job: FrameJob<Want>, files: SmallFile[], { wrong, failed, unwritten, problems }: RestoreReply): void {
@@ -469,8 +525,9 @@ export class Restorer {
   #finishDirectory(directory: TargetDirectory): void {
     const { components, entry, handle, isNew } = directory
     if (directory === this.directories.base) return
-    if (this.options.staging && components.length === 2) {
-      this.#afterMove.push({ name: components[1]!, entry })
+    const { staging, keepsStaging } = this.options
+    if (staging && !keepsStaging && components.length === staging.length + 1) {
+      this.#afterMove.push({ name: components.at(-1)!, entry })
       return
     }
     if (entry) this.reportMetadata(entry.path, this.options.tree.setDirectoryMetadata(handle, entry, { ...this.options.owner, xattrs: true }))
@@ -478,10 +535,10 @@ export class Restorer {
   }
 
   /** Gives what stands in staging its place in the target. */
-  #moveOut(staging: Buffer): void {
+  #moveOut(staging: Buffer[]): void {
     const { tree } = this.options
     const root = tree.openDirectory([])
-    const from = tree.openDirectory([staging])
+    const from = tree.openDirectory(staging)
     const stuck = new Set<string>()
     try {
       for (const name of tree.namesIn(from)) {
@@ -497,7 +554,7 @@ export class Restorer {
     }
     // What took its name meanwhile is not ours.
     for (const { name, entry } of this.#afterMove) if (!stuck.has(name.toString('latin1'))) this.#setDirectoryMetadata([name], entry)
-    tree.removeTreeAt(root, staging)
+    tree.removeTreeAt(root, staging[0]!)
     root.release()
   }
 

@@ -105,6 +105,11 @@ export class TargetDirectories {
     this.#settle(base!)
   }
 
+  /** Lets go of all directories without finishing them. */
+  abandon(): void {
+    this.#stack.length = 0
+  }
+
   #leave(depth: number): void {
     while (this.#stack.length > depth + 1) {
       const directory = this.#stack.pop()!

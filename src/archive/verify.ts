@@ -39,7 +39,7 @@ export async function verify(source: Source, options: VerifyOptions = {}): Promi
     if (!quick) await frames.demandAll()
     const pool = (running = quick ? poolFor(0, threads) : await poolForSource(from, threads))
     const jobs = new FrameJobs<string>(threads * 2 + 1, async (job) => {
-      const request: CheckRequest = { ...await frames.at(job.offset), chunkIdKey, chunks: Uint32Array.from(job.chunks), ids: packIds(job.ids) }
+      const request: CheckRequest = { place: await frames.at(job.offset), chunkIdKey, chunks: Uint32Array.from(job.chunks), ids: packIds(job.ids) }
       try {
         const { wrong } = (await pool.run('check', request)) as { wrong: Uint32Array }
         if (wrong.length > 0) {

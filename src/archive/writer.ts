@@ -3,16 +3,15 @@
  * order, and hands blocks on in file order. Steps of different batches overlap; each kind of
  * step runs in order.
  */
-import { ID_BYTES } from '../base/limits.ts'
 import { STAGE, enter } from '../base/stages.ts'
 import type { Engine, FramePlan, Resident } from '../engine/engine.ts'
-import { PageBuilder, type ClosedPage } from '../format/page.ts'
+import type { ClosedPage } from '../format/page.ts'
 import type { Batch, Item, Kept } from './batches.ts'
 import { BatchCutter, type CutBatch } from './batch-cutter.ts'
 import { BlockWriter, type BlockWriterOptions } from './block-writer.ts'
 import { planFrames } from './frame-plan.ts'
-import { fileRecordOf } from './file-record.ts'
-import { InodeIndex } from './inode-index.ts'
+import { PageStream } from './page-stream.ts'
+import { RecordPlanner } from './record-planner.ts'
 import { Sequence } from './sequence.ts'
 import { SpillingIndex, type SpillOptions } from './spilling-index.ts'
 import type { TakenOver } from './taken-over.ts'
@@ -46,27 +45,24 @@ export class ArchiveWriter {
   readonly #options: WriterOptions
   readonly #cuts: BatchCutter
   readonly #index: SpillingIndex
-  readonly #builder = new PageBuilder()
+  readonly #pages = new PageStream((page) => this.#closed(page))
+  readonly #closedPages: PlannedBatch['pages'] = []
+  readonly #records: RecordPlanner
   readonly #blocks: BlockWriter
   readonly #cutting = new Sequence()
   readonly #planning = new Sequence()
   readonly #writing = new Sequence()
-  /** Entry number by `inode` of what has several names. */
-  readonly #entryOf: InodeIndex
   #nextOrdinal = 0
-  #entries = 0
-  #logicalBytes = 0
-  #chunkRefs = 0
   #frames = 0
   #frameBytes = 0
-  #pages = 0
+  #pageCount = 0
 
   constructor(options: WriterOptions) {
     this.#options = options
     this.#blocks = new BlockWriter(options)
     this.#index = new SpillingIndex(options.index)
-    this.#entryOf = new InodeIndex({ tempDir: options.index.tempDir })
     this.#cuts = new BatchCutter(options.average)
+    this.#records = new RecordPlanner({ ...options, sink: this.#pages, cuts: this.#cuts, tempDir: options.index.tempDir })
     this.failed = Promise.race([this.#cutting.failed, this.#planning.failed, this.#writing.failed])
     void this.#writing.run(() => options.ready).catch(() => {})
   }
@@ -98,7 +94,7 @@ export class ArchiveWriter {
       const words = new Uint32Array(cut.ids.buffer, cut.ids.byteOffset, cut.ids.length / 4)
       const preparing = this.#index.prepare(this.#options.takenOver?.idsOf(batch, words) ?? words)
       if (preparing) await preparing
-      const finding = this.#entryOf.prepare(batch.items.flatMap(({ inode, isLink }) => (isLink ? inode! : [])))
+      const finding = this.#records.prepare(batch)
       if (finding) await finding
       const before = enter(STAGE.plan)
       const plan = this.#plan(batch, cut, resident, words)
@@ -124,7 +120,7 @@ export class ArchiveWriter {
   /** To be called at the end, also after a failure. */
   close(): void {
     this.#index.close()
-    this.#entryOf.close()
+    this.#records.close()
   }
 
   async #load(batch: Batch): Promise<Resident | null> {
@@ -140,14 +136,12 @@ export class ArchiveWriter {
   /** Writes what is left: the last page, the index, the footer. */
   async finish(): Promise<Totals & { root: Uint8Array }> {
     await this.#writing.idle()
-    if (!this.#builder.isEmpty) {
-      const { page, ordinal } = this.#closePage()
-      await this.#blocks.page(page, ordinal)
-    }
-    return this.#blocks.end({
-      entries: this.#entries, logicalBytes: this.#logicalBytes, chunkRefs: this.#chunkRefs,
-      frameBytes: this.#frameBytes, frames: this.#frames, pages: this.#pages,
-    }, () => this.#nextOrdinal++)
+    this.#pages.close()
+    for (const { page, ordinal } of this.#closedPages.splice(0)) await this.#blocks.page(page, ordinal)
+    const { entries, logicalBytes, chunkRefs } = this.#records
+    return this.#blocks.end(
+      { entries, logicalBytes, chunkRefs, frameBytes: this.#frameBytes, frames: this.#frames, pages: this.#pageCount }, () => this.#nextOrdinal++,
+    )
   }
 
   #plan(batch: Batch, cut: CutBatch, resident: Resident | null, words: Uint32Array): PlannedBatch {
@@ -163,91 +157,40 @@ export class ArchiveWriter {
     })
     const blocks = resident ? resident.seal(plans) : Promise.resolve([])
     blocks.catch(() => {})
-    const pages: PlannedBatch['pages'] = []
-    const closeIf = (full: boolean) => {
-      if (full) pages.push(this.#closePage())
-    }
     let bytes = 0
     batch.items.forEach((item, i) => {
-      const size = this.#addItem(item, cut, i, resident, frameOf, offsetOf, closeIf)
-      bytes += size
+      bytes += item.kept
+        ? this.#addKept(item, item.kept, cut.extentsOf(i), frameOf, offsetOf)
+        : this.#records.add(item, cut, i, resident, (chunk) => this.#nameOf(frameOf[chunk]!), (chunk) => offsetOf[chunk]!)
     })
     this.#options.onDone(batch.items.length, bytes, batch.items.at(-1)?.path ?? new Uint8Array(0))
-    return { resident, copies, blocks, pages }
+    return { resident, copies, blocks, pages: this.#closedPages.splice(0) }
   }
 
-  /** @returns bytes of file content */
-  #addItem(
-    item: Item, cut: CutBatch, i: number, resident: Resident | null,
-    frameOf: Float64Array, offsetOf: Uint32Array, closeIf: (full: boolean) => void,
-  ): number {
-    const { onProblem, withHints } = this.#options
-    if (item.isLink) {
-      const target = this.#entryOf.get(item.inode!)
-      if (target === undefined) onProblem('unreadable', item.path, 'another name of a file that could not be stored')
-      else this.#addEntry(item, () => closeIf(this.#builder.add({ type: 'hardlink', path: item.path, targetEntry: target })))
-      if (item.isLastName) this.#entryOf.delete(item.inode!)
-      return 0
-    }
-    if (item.record) {
-      const { record } = item
-      this.#addEntry(item, () => closeIf(this.#builder.add(record)))
-      return 0
-    }
-    if (item.kept) return this.#addKept(item, item.kept, cut.extentsOf(i), frameOf, offsetOf, closeIf)
-    const failure = item.failure ?? cut.failureOf(i)
-    if (failure !== null && item.isFirst) {
-      onProblem('unreadable', item.path, failure)
-      this.#cuts.forget(item)
-      return 0
-    }
-    if (this.#cuts.isForgotten(item)) return 0
-    if (item.isFirst) this.#builder.beginFile(item.path)
-    let bytes = 0
-    for (const extent of cut.extentsOf(i)) {
-      if (extent < 0) {
-        bytes += -extent
-        closeIf(this.#builder.hole(-extent))
-      } else {
-        const length = cut.chunks[2 * extent + 1]!
-        bytes += length
-        this.#chunkRefs++
-        closeIf(this.#builder.chunk(length, cut.ids.subarray(extent * ID_BYTES, (extent + 1) * ID_BYTES), this.#nameOf(frameOf[extent]!), offsetOf[extent]!))
-      }
-    }
-    this.#logicalBytes += bytes
-    if (item.isLast) {
-      const note = (reason: string) => onProblem('note', item.path, reason)
-      const { metadata, hint } = fileRecordOf(item, resident, this.#cuts.endOf(item), failure !== null, note)
-      if (metadata.unstable) onProblem('unstable', item.path, failure ?? 'it changed while it was read: stored as read, marked unstable')
-      this.#addEntry(item, () => closeIf(this.#builder.endFile(metadata, withHints ? hint : null)))
-    }
-    return bytes
-  }
-
-  /** @param unpacked numbers of the chunks that were unpacked into the slab, in order */
-  #addKept(
-    item: Item, kept: Kept, unpacked: number[], frameOf: Float64Array, offsetOf: Uint32Array, closeIf: (full: boolean) => void,
-  ): number {
-    if (item.isFirst) this.#builder.beginFile(item.path)
+  /**
+   * @param unpacked numbers of the chunks that were unpacked into the slab, in order
+   * @returns bytes of file content
+   */
+  #addKept(item: Item, kept: Kept, unpacked: number[], frameOf: Float64Array, offsetOf: Uint32Array): number {
+    if (item.isFirst) this.#pages.beginFile(item.path)
     let bytes = 0
     let chunk = 0
     let next = 0
     for (const extent of kept.extents) {
       bytes += extent.length
       if (extent.kind === 'hole') {
-        closeIf(this.#builder.hole(extent.length))
+        this.#pages.hole(extent.length)
         continue
       }
-      this.#chunkRefs++
+      this.#records.chunkRefs++
       const name = this.#options.takenOver!.nameOfKept(kept, chunk)
       const at = name === null ? unpacked[next++]! : -1
       const offset = name === null ? offsetOf[at]! : kept.offsets[chunk]!
       chunk++
-      closeIf(this.#builder.chunk(extent.length, extent.id, name ?? this.#nameOf(frameOf[at]!), offset))
+      this.#pages.chunk(extent.length, extent.id, name ?? this.#nameOf(frameOf[at]!), offset)
     }
-    this.#logicalBytes += bytes
-    if (item.isLast) this.#addEntry(item, () => closeIf(this.#builder.endFile(kept.metadata, this.#options.withHints ? kept.hint : null)))
+    this.#records.logicalBytes += bytes
+    if (item.isLast) this.#records.addEntry(item, () => this.#pages.endFile(kept.metadata, this.#options.withHints ? kept.hint : null))
     return bytes
   }
 
@@ -255,18 +198,11 @@ export class ArchiveWriter {
     return this.#options.takenOver?.nameOf(frame) ?? frame
   }
 
-  #addEntry(item: Item, add: () => void): void {
-    if (item.inode !== null && !item.isLink) this.#entryOf.set(item.inode, this.#entries)
-    this.#entries++
-    add()
-  }
-
-  #closePage(): { page: ClosedPage; ordinal: number } {
-    const page = this.#builder.close()
+  #closed(page: ClosedPage): void {
     const ordinal = this.#nextOrdinal++
-    this.#pages++
+    this.#pageCount++
     // Index pages that follow directly take their ordinals now, before the frames of the next batch.
-    this.#nextOrdinal += indexPagesAfter(this.#pages)
-    return { page, ordinal }
+    this.#nextOrdinal += indexPagesAfter(this.#pageCount)
+    this.#closedPages.push({ page, ordinal })
   }
 }

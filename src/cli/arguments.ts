@@ -39,6 +39,7 @@ export class Arguments {
   }
 }
 
+/** All that are shown. */
 export function optionsOf(spec: CommandSpec): OptionSpec[] {
   return [...spec.groups, GENERAL].flatMap(group => group.options)
 }
@@ -48,7 +49,7 @@ export function optionsOf(spec: CommandSpec): OptionSpec[] {
  * @throws {WarpError} ERR_WARP_USAGE
  */
 export function parseArguments(words: readonly string[], spec: CommandSpec): Arguments {
-  const options = optionsOf(spec)
+  const options = [...optionsOf(spec), ...spec.hidden ?? []]
   const parsed = parseWords(splitLetters(words, options), options, spec)
   const values = new Map<string, string[]>()
   for (const { name, value } of options) {
@@ -94,7 +95,7 @@ function parseWords(words: string[], options: OptionSpec[], spec: CommandSpec): 
   if (error) throw explain(error, options, spec)
   const known = new Set(['_', '--', ...names(options)])
   const unknown = Object.keys(argv).find((name) => !known.has(name))
-  if (unknown !== undefined) throw unknownOption(unknown, words, options, spec)
+  if (unknown !== undefined) throw unknownOption(unknown, words, spec)
   return argv
 }
 
@@ -124,11 +125,11 @@ function explain(error: Error, options: OptionSpec[], spec: CommandSpec): Error 
   return usage(spec, `--${option?.name ?? missing} needs a value`, `a value that starts with - is given as --${option?.name ?? missing}=VALUE`)
 }
 
-function unknownOption(unknown: string, words: string[], options: OptionSpec[], spec: CommandSpec): WarpError {
+function unknownOption(unknown: string, words: string[], spec: CommandSpec): WarpError {
   const word = unknown.length === 1 && !words.some(word => word.split('=')[0] === `--${unknown}`)
     ? `-${unknown}`
     : `--${unknown}`
-  const near = findNearest(unknown, options.map(option => option.name))
+  const near = findNearest(unknown, optionsOf(spec).map(option => option.name))
   return usage(spec, `unknown option ${word}`, near === undefined ? undefined : `did you mean --${near}?`)
 }
 

@@ -12,6 +12,8 @@ export const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = 
   info: () => import('./commands/info.ts'),
   diff: () => import('./commands/diff.ts'),
   recover: () => import('./commands/recover.ts'),
+  send: () => import('./commands/send.ts'),
+  receive: () => import('./commands/receive.ts'),
   doctor: () => import('./commands/doctor.ts'),
   keygen: () => import('./commands/keygen.ts'),
   completion: () => import('./commands/completion.ts'),

@@ -37,16 +37,28 @@ export async function withKeys<T>(context: Context, use: (keys: Keys & BaseOptio
  * is typed.
  */
 export async function readBaseKeys(context: Context, otherwise: Uint8Array | undefined): Promise<Keys> {
+  return await readKeysFor(context, 'base', ['thin'], 'Passphrase of the base: ', otherwise)
+}
+
+/** What opens the archives of --reuse: options of its own, else WARP_PASSPHRASE, else what is typed. */
+export async function readReuseKeys(context: Context): Promise<Keys> {
+  return await readKeysFor(context, 'reuse', [], 'Passphrase of what is reused: ', undefined)
+}
+
+/** @param needing further options that mean nothing without `option` */
+async function readKeysFor(
+  context: Context, option: string, needing: readonly string[], prompt: string, otherwise: Uint8Array | undefined,
+): Promise<Keys> {
   const { args, signal } = context
-  if (args.text('base') === undefined) {
-    const stray = ['thin', 'base-passphrase-file', 'base-identity'].find(name => args.flag(name))
-    if (stray !== undefined) throw new WarpError('ERR_WARP_USAGE', `--${stray} needs --base`)
+  if (args.text(option) === undefined) {
+    const stray = [...needing, `${option}-passphrase-file`, `${option}-identity`].find(name => args.flag(name))
+    if (stray !== undefined) throw new WarpError('ERR_WARP_USAGE', `--${stray} needs --${option}`)
     return {}
   }
   return {
-    passphrase: await readPassphraseFile(context, 'base-passphrase-file') ?? otherwise?.slice() ?? variablePassphrase(),
-    identities: await readIdentities(args.texts('base-identity')),
-    askPassphrase: async () => await askPassphrase('Passphrase of the base: ', signal) ?? null,
+    passphrase: await readPassphraseFile(context, `${option}-passphrase-file`) ?? otherwise?.slice() ?? variablePassphrase(),
+    identities: await readIdentities(args.texts(`${option}-identity`)),
+    askPassphrase: async () => await askPassphrase(prompt, signal) ?? null,
   }
 }
 

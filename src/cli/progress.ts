@@ -1,12 +1,14 @@
 /** Shows work in progress on stderr: a bar on a terminal, NDJSON with --json, nothing in a pipe. */
 import { countOf, formatBytes, formatCount } from './sizes.ts'
 import type { Context } from './context.ts'
+import type { Output } from './output.ts'
 import type { Progress, Watch } from '../index.ts'
 
 /** Time over which the rate is taken. */
 const RATE_WINDOW_MS = 5_000
-const EVENT_INTERVAL_MS = 250
-const MIN_BAR_COLUMNS = 10
+export const EVENT_INTERVAL_MS = 250
+export const MIN_BAR_COLUMNS = 10
+export const MAX_BAR_COLUMNS = 40
 const CLEAR_LINE = '\r\x1b[K'
 /** DECSC: the bar goes back to where it was saved when it stops. */
 const SAVE_CURSOR = '\x1b7'
@@ -42,9 +44,30 @@ export async function startProgress(context: Context, verb: string, atOnce = fal
 }
 
 async function showBar({ output }: Context, watch: Watch, verb: string, atOnce: boolean): Promise<Watching> {
-  const { SingleBar } = (await import('cli-progress')).default
   const rate = new Rate()
   let current: Progress = { bytes: 0, totalBytes: null, entries: 0, totalEntries: null }
+  const line = await startLine(output, columns => {
+    return formatProgress(verb, current, rate.at(current.bytes, performance.now()), columns)
+  })
+  if (atOnce) line.draw()
+  watch.onProgress = progress => {
+    current = progress
+    line.draw()
+  }
+  return { watch, stop: line.stop }
+}
+
+/** The last line of the terminal, while work is in progress. */
+export interface Line {
+  /** Shows it, and from then on draws it a few times a second. */
+  draw: () => void
+  /** Takes it away; `draw` brings it back. */
+  stop: () => void
+}
+
+/** @param format gives its text; must be shorter than `columns` */
+export async function startLine(output: Output, format: (columns: number | undefined) => string): Promise<Line> {
+  const { SingleBar } = (await import('cli-progress')).default
   const bar = new SingleBar({
     stream: process.stderr,
     clearOnComplete: true,
@@ -53,27 +76,19 @@ async function showBar({ output }: Context, watch: Watch, verb: string, atOnce: 
     hideCursor: null, // a killed process could not bring it back
     noTTYOutput: false,
     fps: 5,
-    format: () => {
-      const bytesPerSecond = rate.at(current.bytes, performance.now())
-      return formatProgress(verb, current, bytesPerSecond, process.stderr.columns)
-    },
+    format: () => format(process.stderr.columns),
   })
-  const begin = () => {
-    if (output.bar !== undefined) return
-    bar.start(1, 0)
-    output.bar = {
-      clear: () => process.stderr.write(CLEAR_LINE),
-      resume: () => process.stderr.write(SAVE_CURSOR),
-    }
-  }
-  if (atOnce) begin()
-  watch.onProgress = progress => {
-    current = progress
-    begin()
-    bar.update(0)
-  }
   return {
-    watch,
+    draw: () => {
+      if (output.bar === undefined) {
+        bar.start(1, 0)
+        output.bar = {
+          clear: () => process.stderr.write(CLEAR_LINE),
+          resume: () => process.stderr.write(SAVE_CURSOR),
+        }
+      }
+      bar.update(0)
+    },
     stop: () => {
       if (output.bar === undefined) return
       output.bar = undefined
@@ -115,12 +130,13 @@ export function formatProgress(verb: string, progress: Progress, rate: number, c
   // the verb, two brackets, two gaps, and the last column, which would wrap
   const room = columns - verb.length - rest.length - 7
   if (room < MIN_BAR_COLUMNS) return `${verb}  ${rest}`.slice(0, columns - 1)
-  const width = Math.min(room, 40)
+  const width = Math.min(room, MAX_BAR_COLUMNS)
   const full = Math.round(share * width)
   return `${verb}  [${'#'.repeat(full)}${'-'.repeat(width - full)}]  ${rest}`
 }
 
-function formatClock(seconds: number): string {
+/** `0:05`, `4:10:00` */
+export function formatClock(seconds: number): string {
   const whole = Math.max(0, Math.ceil(seconds))
   const two = (value: number) => String(value).padStart(2, '0')
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60]

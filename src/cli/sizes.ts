@@ -37,6 +37,27 @@ export function parseCount(text: string, option: string, min: number, max: numbe
   return value
 }
 
+const TIME_UNITS: Readonly<Record<string, number>> = { s: 1e3, m: 60e3, h: 3_600e3, d: 86_400e3 }
+/** What a timer of Node can hold. */
+const MAX_DURATION_MS = 2 ** 31 - 1
+
+/**
+ * `90s`, `10m`, `24h`, `7d`; at least a second, at most 24 days.
+ * @param option for the message
+ * @returns milliseconds, a whole number
+ * @throws {WarpError} ERR_WARP_USAGE
+ */
+export function parseDuration(text: string, option: string): number {
+  const match = /^(\d+(?:\.\d+)?) ?([smhd])$/i.exec(text)
+  const durationMs = match === null ? NaN : Math.round(Number(match[1]) * TIME_UNITS[match[2].toLowerCase()])
+  if (!(durationMs >= 1000 && durationMs <= MAX_DURATION_MS)) {
+    throw new WarpError('ERR_WARP_USAGE', `${option} takes a time, not '${text}'`, {
+      hint: 'for example 90s, 10m, 24h or 7d; at most 24d',
+    })
+  }
+  return durationMs
+}
+
 /** Bytes in powers of 1000, as disks are sold: `237.1 MB`. */
 export function formatBytes(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`

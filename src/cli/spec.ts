@@ -34,6 +34,8 @@ export interface CommandSpec {
   description: readonly string[]
   operands: { min: number; max: number; completes?: Completion }
   groups: readonly OptionGroup[]
+  /** Of warp for itself: neither help nor completion show them. */
+  hidden?: readonly OptionSpec[]
   examples: readonly Example[]
   /** What it can end with besides ok, internal, usage and interrupted. */
   exits: readonly ErrorClass[]

@@ -15,7 +15,8 @@ export type Tasks = Record<string, Task>
 export interface Pool {
   /** How many tasks run at once. */
   readonly size: number
-  run(name: string, args: unknown): Promise<unknown>
+  /** @param transfer buffers that move to the thread instead of being copied */
+  run(name: string, args: unknown, transfer?: ArrayBuffer[]): Promise<unknown>
   close(): Promise<void>
   /** What each thread but the caller's has counted since it started. */
   stageTimes(): StageTimes[]
@@ -62,6 +63,7 @@ interface Job {
   id: number
   name: string
   args: unknown
+  transfer: ArrayBuffer[]
   resolve: (value: unknown) => void
   reject: (error: Error) => void
 }
@@ -99,10 +101,10 @@ export class WorkerPool implements Pool {
     for (let i = 0; i < size; i++) this.#start(entry)
   }
 
-  run(name: string, args: unknown): Promise<unknown> {
+  run(name: string, args: unknown, transfer: ArrayBuffer[] = []): Promise<unknown> {
     if (this.#failure) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ id: this.#nextId++, name, args, resolve, reject })
+      this.#waiting.push({ id: this.#nextId++, name, args, transfer, resolve, reject })
       this.#dispatch()
     })
   }
@@ -169,7 +171,7 @@ export class WorkerPool implements Pool {
       if (best.jobs.size >= QUEUED_PER_WORKER) return
       const job = this.#waiting.shift()!
       best.jobs.set(job.id, job)
-      best.worker.postMessage({ id: job.id, name: job.name, args: job.args })
+      best.worker.postMessage({ id: job.id, name: job.name, args: job.args }, job.transfer)
     }
   }
 }

@@ -75,6 +75,11 @@ export class PageBuilder {
     return this.#recordCount === 0 && this.#openPath === null
   }
 
+  /** Whether there are records to close, or extents of the open file. */
+  get hasContent(): boolean {
+    return this.#recordCount > 0 || this.#extentCount > 0
+  }
+
   /** @throws {WarpError} ERR_WARP_PATH_UNSAFE, ERR_WARP_ENTRY_ORDER, ERR_WARP_NOT_A_DIRECTORY */
   beginFile(path: Uint8Array): void {
     checkPath(path)
@@ -138,15 +143,21 @@ export class PageBuilder {
     return this.isFull
   }
 
-  /** Closes the page: because it is full, or, between two entries, because the input has ended. */
-  close(): ClosedPage {
+  /**
+   * Closes the page: because it is full, or, between two entries, because the input has ended.
+   * @param options.midway close it also in the midst of a file: no page of an archive (§8.1 Closing)
+   */
+  close({ midway = false } = {}): ClosedPage {
     const openPath = this.#openPath
     if (openPath !== null) {
-      if (!this.isFull) throw new Error('a page with an incomplete file closes only when it is full')
-      writeRecordStart(this.#records, 'part', openPath, null)
-      this.#records.varint(this.#extentCount)
-      this.#recordCount++
-      this.#putExtents()
+      if (!this.isFull && !midway) throw new Error('a page with an incomplete file closes only when it is full')
+      // Midway nothing may be there of the file yet: then it begins in the next.
+      if (this.#extentCount > 0 || !midway) {
+        writeRecordStart(this.#records, 'part', openPath, null)
+        this.#records.varint(this.#extentCount)
+        this.#recordCount++
+        this.#putExtents()
+      }
     }
     if (this.#firstPath === null || this.#recordCount === 0) throw new Error('a page has at least one record')
     const content = new ByteWriter(this.#records.length + 8)

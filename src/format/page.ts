@@ -44,6 +44,8 @@ export interface PageOptions {
   maxChunk: number
   /** The archive is thin: frames may lie in its base (§8.2). Default false. */
   thin?: boolean
+  /** It may close in the midst of a file before it is full: no page of an archive, but a listing of a transfer. */
+  midway?: boolean
 }
 
 /**
@@ -60,7 +62,7 @@ export function readPage(plaintext: Uint8Array, options: PageOptions): Page {
 }
 
 /** Reads the content part of a page alone; throws like `readPage`. */
-export function readPageContent(content: Uint8Array, { maxChunk }: PageOptions): PageContent {
+export function readPageContent(content: Uint8Array, { maxChunk, midway = false }: PageOptions): PageContent {
   const reader = new ByteReader(content)
   const recordCount = reader.varint()
   // §8.1: a page is full with so many entries, so a part can only stand in the place of the last.
@@ -74,7 +76,7 @@ export function readPageContent(content: Uint8Array, { maxChunk }: PageOptions):
   let files = 0
   let logicalBytes = 0
   for (let i = 1; i <= recordCount; i++) {
-    const record = readRecord(reader, maxChunk, fill)
+    const record = readRecord(reader, maxChunk, fill, midway)
     if (i < recordCount) {
       if (record.type === 'part') throw malformed('a part is not the last record of its page')
       if (fill.isFull) throw malformed('a page goes on after it is full')

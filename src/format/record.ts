@@ -56,10 +56,11 @@ export function writeExtent(writer: ByteWriter, length: number, id: Uint8Array |
 /**
  * Reads one record, and counts it into `fill`, after each step of which the closing rule must hold.
  * @param maxChunkBytes max of §4.1
+ * @param midway a part may come before the page is full: of a listing, not of a page
  * @returns the record; its bytes are views of the reader's
  * @throws {WarpError} ERR_WARP_MALFORMED, ERR_WARP_LIMIT, ERR_WARP_PATH_UNSAFE
  */
-export function readRecord(reader: ByteReader, maxChunkBytes: number, fill: PageFill): Record {
+export function readRecord(reader: ByteReader, maxChunkBytes: number, fill: PageFill, midway = false): Record {
   const start = reader.position
   const path = reader.string(MAX_PATH_BYTES, 'a path')
   const type = TYPES[reader.u8()]
@@ -77,7 +78,7 @@ export function readRecord(reader: ByteReader, maxChunkBytes: number, fill: Page
       const extents = readExtents(reader, count, maxChunkBytes, fill, metadata === null)
       extentBytes = reader.position - extentsStart
       if (metadata === null) {
-        if (!fill.isFull) throw malformed('a page closes before it is full', path)
+        if (!fill.isFull && !midway) throw malformed('a page closes before it is full', path)
         return { type: 'part', path, extents }
       }
       record = { type: 'file', path, metadata, extents }

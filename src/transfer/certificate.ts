@@ -12,6 +12,8 @@ const CLOCK_SKEW_MS = DAY_MS / 2
 
 /** A self-signed certificate for `warp`, valid from now on for CERTIFICATE_DAYS days. */
 export async function makeCertificate(now = Date.now()): Promise<Certificate> {
+  // The library injects its parts by decorators, which need this first.
+  await import('reflect-metadata')
   const { X509CertificateGenerator } = await import('@peculiar/x509')
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
@@ -21,7 +23,7 @@ export async function makeCertificate(now = Date.now()): Promise<Certificate> {
   const notAfter = Math.floor((now + CERTIFICATE_DAYS * DAY_MS) / 1000) * 1000
   const certificate = await X509CertificateGenerator.createSelfSigned(
     { serialNumber: serial.toString('hex'), name: 'CN=warp', notBefore: new Date(now - CLOCK_SKEW_MS), notAfter: new Date(notAfter), signingAlgorithm: algorithm, keys },
-    webcrypto as Crypto,
+    webcrypto as Parameters<typeof X509CertificateGenerator.createSelfSigned>[1],
   )
   const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64')
   return {

@@ -55,7 +55,6 @@ t.test('doctor tells all of it', { skip }, async t => {
   t.match(found, {
     system: { platform: process.platform, threads: 2 }, codecs: { blake3: /native|portable/ }, koffi: Boolean,
     gpu: { adapters: Array, rates: { cpuThread: { hash: Number } }, isCached: false, choice: { engine: /cpu|gpu/, reason: String } },
-    quic: { available: false },
   })
 })
 

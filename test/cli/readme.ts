@@ -24,10 +24,7 @@ t.test('every command is shown', async t => {
 })
 
 t.test('every exit status is explained', async t => {
-  for (const [name, status] of Object.entries(EXIT)) {
-    // of commands that do not exist yet
-    if (name !== 'gpu' && name !== 'peer') t.match(readme, `\n| ${status} | `, name)
-  }
+  for (const [name, status] of Object.entries(EXIT)) t.match(readme, `\n| ${status} | `, name)
 })
 
 t.test('every dependency is explained', async t => {

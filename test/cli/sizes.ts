@@ -1,6 +1,6 @@
 import t from 'tap'
 import {
-  countOf, formatBinary, formatBytes, formatDuration, formatMode, formatTime, parseCount, parseSize,
+  countOf, formatBinary, formatBytes, formatDuration, formatMode, formatTime, parseCount, parseDuration, parseSize,
 } from '../../src/cli/sizes.ts'
 
 const USAGE = { code: 'ERR_WARP_USAGE' }
@@ -72,4 +72,10 @@ t.test('modes as ls shows them', async t => {
     [0o4755, 'rwsr-xr-x'], [0o2755, 'rwxr-sr-x'], [0o1777, 'rwxrwxrwt'], [0o1776, 'rwxrwxrwT'],
   ]
   for (const [mode, text] of shown) t.equal(formatMode(mode), text)
+})
+
+t.test('times are read', async t => {
+  const times: [string, number][] = [['1s', 1000], ['90s', 90_000], ['10m', 600_000], ['24h', 86_400_000], ['7d', 604_800_000], ['1.5 H', 5_400_000]]
+  for (const [text, ms] of times) t.equal(parseDuration(text, '--x'), ms, text)
+  for (const text of ['', '1', 's', '0s', '0.5s', '-1s', '1ms', '1w', '25d', '1s 2m', ' 1s']) t.throws(() => parseDuration(text, '--x'), USAGE, text)
 })

@@ -29,6 +29,10 @@ export interface Libc {
   statx(target: Target, into: Uint8Array): number
   /** Renames; `-EEXIST` if `to` exists, `-EINVAL` if the file system cannot do that. */
   renameNoReplace(from: Uint8Array, to: Uint8Array): number
+  /** Takes the file for this process alone, until it is closed or the process ends; `-EWOULDBLOCK` if another has it. */
+  lock(fd: number): number
+  /** Writes all of the file system that `fd` lies on to its disk, in another thread. Resolves to 0 or a negative errno. */
+  syncFileSystem(fd: number): Promise<number>
 }
 
 export const SEEK_DATA = 3
@@ -43,6 +47,7 @@ const AT_EMPTY_PATH = 0x1000
 const STATX_BASIC_STATS = 0x7ff
 const UTIME_OMIT = 1_073_741_822n
 const RENAME_NOREPLACE = 1
+const LOCK_EX_NB = 2 | 4
 
 // `off_t`, `time_t` and `long` are 64 bits wide there, as the declarations below assume.
 const ARCHITECTURES = ['x64', 'arm64', 'riscv64', 'loong64', 'ppc64', 's390x']
@@ -103,6 +108,9 @@ function bind(koffi: Koffi): Libc {
     'int renameat2(int olddir, const void *oldpath, int newdir, const void *newpath, uint32_t flags)',
   )
 
+  const flock = declare('int flock(int fd, int operation)')
+  const syncfs = library.func('int syncfs(int fd)')
+
   const times = BigInt64Array.of(0n, UTIME_OMIT, 0n, 0n)
 
   return {
@@ -133,6 +141,15 @@ function bind(koffi: Koffi): Libc {
     },
     renameNoReplace(from, to) {
       return renameat2(AT_FDCWD, terminated(from), AT_FDCWD, terminated(to), RENAME_NOREPLACE)
+    },
+    lock(fd) {
+      return flock(fd, LOCK_EX_NB)
+    },
+    syncFileSystem(fd) {
+      return new Promise((resolve) => {
+        // errno belongs to the thread that made the call: which error it was is not known here.
+        syncfs.async(fd, (error: unknown, result: number) => resolve(error || result !== 0 ? -ERRNO.EIO : 0))
+      })
     },
   }
 }

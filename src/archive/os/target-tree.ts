@@ -102,6 +102,15 @@ export class TargetTree {
     return createExclusivePath(directory.nameAt(name), mode)
   }
 
+  /** Descriptor for writing of an existing regular file. @throws ENOENT, ELOOP, EINVAL, … */
+  openForWriting(directory: DirectoryHandle, name: Uint8Array): number {
+    const { O_WRONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants
+    const fd = openSync(directory.nameAt(name), O_WRONLY | O_NOFOLLOW | O_NONBLOCK)
+    if (fstatSync(fd).isFile()) return fd
+    closeSync(fd)
+    throw new OsError('EINVAL', 'open')
+  }
+
   /** Descriptor for reading of an existing regular file. @throws ENOENT, ELOOP, EINVAL, … */
   openRegular(directory: DirectoryHandle, name: Uint8Array): number {
     return openRegularPath(directory.nameAt(name))

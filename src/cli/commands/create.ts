@@ -1,20 +1,18 @@
 /** `warp create` */
 import { isatty } from 'node:tty'
 import { EXIT, WarpError } from '../../base/errors.ts'
-import { MAX_AVERAGE_BYTES, MIN_AVERAGE_BYTES } from '../../base/limits.ts'
 import { pathBytes } from '../arguments.ts'
+import { LEFT_OUT, PACKING, SEALING, STDIN_NAME, WALKING, readPacking, readPatterns } from '../creating.ts'
 import { newPassphrase, readBaseKeys, readIdentities, wipeIdentity, wipeKeys } from '../keys.ts'
-import { ENGINE, ENGINES, GPU_MEMORY, INDEX_TEMP_DIR, MEMORY, OUTPUT_ARCHIVE, THREADS } from '../options.ts'
+import { ENGINE, GPU_MEMORY, INDEX_TEMP_DIR, MEMORY, OUTPUT_ARCHIVE, THREADS } from '../options.ts'
 import { readNamedFile, toHex, type Table } from '../output.ts'
 import { startProgress } from '../progress.ts'
 import { countOf, formatBytes, formatDuration, formatRate, parseCount, parseSize } from '../sizes.ts'
 import type { Context } from '../context.ts'
 import type { CommandSpec } from '../spec.ts'
-import type { Compression, CreateOptions, CreateResult, Input } from '../../index.ts'
+import type { CreateResult, Input } from '../../index.ts'
 
 const STDOUT_FD = 1
-const COMPRESSIONS = ['auto', 'zstd', 'lz4', 'none'] as const
-const MAX_LEVEL = 19
 const MAX_THREADS = 1024
 
 export const spec: CommandSpec = {
@@ -37,17 +35,7 @@ export const spec: CommandSpec = {
       title: 'Archive',
       options: [
         OUTPUT_ARCHIVE,
-        {
-          name: 'compress', value: 'HOW', completes: COMPRESSIONS,
-          help: 'auto (zstd, but store what looks incompressible, and take higher levels while a pipe is slower '
-            + 'than the CPU), zstd, lz4 or none; default: auto',
-        },
-        { name: 'level', value: 'N', help: `level of zstd, 1 to ${MAX_LEVEL}, held even into a slow pipe; default: 3` },
-        {
-          name: 'chunk-size', value: 'SIZE',
-          help: 'average size of a chunk, a power of two from 4K to 4M; default: 8K below 256 MiB of input, '
-            + '64K below 64 GiB, then more',
-        },
+        ...PACKING,
         {
           name: 'reproducible',
           help: 'the same input and version of warp give the same bytes; refuses encryption',
@@ -57,44 +45,19 @@ export const spec: CommandSpec = {
     {
       title: 'Input',
       options: [
-        {
-          name: 'stdin-name', value: 'NAME',
-          help: 'path of the file that standard input becomes; default: stdin',
-        },
-        {
-          name: 'exclude', value: 'PATTERN', repeatable: true,
-          help: 'leave out what matches this gitignore pattern; may be given more than once',
-        },
-        {
-          name: 'exclude-from', value: 'FILE', completes: 'file', repeatable: true,
-          help: 'leave out what matches a pattern of FILE, one a line; these come before those of --exclude',
-        },
+        STDIN_NAME,
+        ...LEFT_OUT,
         {
           name: 'files-from', value: 'FILE', completes: 'file',
           help: 'store also the paths in FILE, one a line; - is standard input',
         },
         { name: 'null', letter: '0', help: 'the paths of --files-from end with NUL, not with a line feed' },
-        { name: 'one-file-system', help: 'do not go into directories on other file systems' },
-        { name: 'follow-symlinks', help: 'store what symlinks point to instead of the symlinks' },
+        ...WALKING,
       ],
     },
     {
       title: 'Encryption and signature',
-      options: [
-        {
-          name: 'passphrase',
-          help: 'encrypt with WARP_PASSPHRASE, or else ask for a passphrase on the terminal',
-        },
-        {
-          name: 'passphrase-file', value: 'FILE', completes: 'file',
-          help: 'encrypt with the first line of FILE; - is standard input',
-        },
-        {
-          name: 'recipient', value: 'KEY', repeatable: true,
-          help: 'encrypt to a public key (warp-recipient1...); may be given more than once',
-        },
-        { name: 'sign', value: 'FILE', completes: 'file', help: 'sign with the identity in FILE' },
-      ],
+      options: SEALING,
     },
     {
       title: 'Base',
@@ -154,17 +117,11 @@ export async function run(context: Context): Promise<number> {
     })
   }
   output.stdoutTaken = toStdout
-  const compress = parseCompression(args.text('compress'))
-  const level = args.text('level')
   const settings = {
-    compress,
-    level: level === undefined ? undefined : parseCount(level, '--level', 1, MAX_LEVEL),
-    chunkSize: parseChunkSize(args.text('chunk-size')),
+    ...readPacking(context),
     threads: parseThreads(args.text('threads')),
     memory: parseMemory(args.text('memory')),
     tempDir: args.text('temp-dir'),
-    engine: parseEngine(args.text('engine')),
-    gpuMemory: parseGpuMemory(args.text('gpu-memory')),
   }
   const inputs = await readInputs(context)
   const { create, parseRecipient } = await import('../../index.ts')
@@ -202,35 +159,6 @@ export async function run(context: Context): Promise<number> {
     wipeKeys(baseKeys)
     if (signWith) wipeIdentity(signWith)
   }
-}
-
-function parseCompression(text: string | undefined): Compression | undefined {
-  if (text === undefined) return undefined
-  const compression = COMPRESSIONS.find(name => name === text)
-  if (compression === undefined) {
-    throw new WarpError('ERR_WARP_USAGE', `--compress takes ${COMPRESSIONS.join(', ')}, not '${text}'`)
-  }
-  return compression
-}
-
-function parseEngine(text: string | undefined): CreateOptions['engine'] {
-  if (text === undefined) return undefined
-  const engine = ENGINES.find(name => name === text)
-  if (engine === undefined) throw new WarpError('ERR_WARP_USAGE', `--engine takes ${ENGINES.join(', ')}, not '${text}'`)
-  return engine
-}
-
-function parseGpuMemory(text: string | undefined): number | undefined {
-  return text === undefined ? undefined : parseSize(text, '--gpu-memory')
-}
-
-function parseChunkSize(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  const bytes = parseSize(text, '--chunk-size')
-  if (bytes < MIN_AVERAGE_BYTES || bytes > MAX_AVERAGE_BYTES || !Number.isInteger(Math.log2(bytes))) {
-    throw new WarpError('ERR_WARP_USAGE', `--chunk-size takes a power of two from 4K to 4M, not '${text}'`)
-  }
-  return bytes
 }
 
 export function parseThreads(text: string | undefined): number | undefined {
@@ -271,13 +199,6 @@ function* splitBytes(bytes: Buffer, separator: number): Generator<Uint8Array> {
     if (end > start) yield bytes.subarray(start, end)
     start = end + 1
   }
-}
-
-function readPatterns({ args }: Context): string[] {
-  const lines = args.texts('exclude-from').flatMap(path => {
-    return readNamedFile(path, 'list of patterns').toString().split(/\r?\n/)
-  })
-  return [...lines.filter(line => line.trim() !== '' && !line.startsWith('#')), ...args.texts('exclude')]
 }
 
 /** What --json says of a new archive. */

@@ -10,13 +10,14 @@ import type { Diagnosis } from '../../index.ts'
 
 export const spec: CommandSpec = {
   name: 'doctor',
-  summary: 'show what warp finds on this system, and which engine it would use',
+  summary: 'show what warp finds on this system, and which engine and transports it would use',
   usage: 'doctor [--measure] [--threads N] [--json]',
   description: [
     'Shows the processor, which codecs are native, which GPUs there are, and what each stage of the work costs '
     + 'on either. What was measured is kept, for each GPU and driver, in XDG_CACHE_HOME or ~/.cache, and is what '
     + '`warp create --engine auto` goes by.',
-    'A GPU that is missing is no fault: everything is done on the CPU then.',
+    'A GPU that is missing is no fault: everything is done on the CPU then. Of the transports of `warp send` and '
+    + '`warp receive` one is enough.',
   ],
   operands: { min: 0, max: 0 },
   groups: [
@@ -35,15 +36,30 @@ export const spec: CommandSpec = {
 
 export async function run({ args, output }: Context): Promise<number> {
   const { doctor } = await import('../../index.ts')
-  const diagnosis = await doctor({ threads: parseThreads(args.text('threads')), measureAgain: args.flag('measure') })
+  const local = await doctor({ threads: parseThreads(args.text('threads')), measureAgain: args.flag('measure') })
+  const diagnosis = { ...local, transports: await findTransports() }
   await output.result(diagnosis, tabulate(diagnosis), true)
   return EXIT.ok
+}
+
+const KINDS = ['quic', 'tls', 'webtransport'] as const
+
+type Transports = Record<(typeof KINDS)[number], { available: boolean; reason: string | null }>
+
+/** What transfers can use here, and why not the rest. */
+async function findTransports(): Promise<Transports> {
+  const { TRANSPORTS } = await import('../../transfer/dial.ts')
+  const found = await Promise.all(KINDS.map(async kind => {
+    const reason = await (await TRANSPORTS[kind]()).unavailable()
+    return [kind, { available: reason === null, reason }] as const
+  }))
+  return Object.fromEntries(found) as Transports
 }
 
 const STAGES = ['cut', 'hash', 'compress', 'seal'] as const
 const STAGE_TEXT = { cut: 'Buzhash', hash: 'BLAKE3', compress: 'LZ4', seal: 'ChaCha20-Poly1305' }
 
-function tabulate({ system, cpu, codecs, koffi, gpu, quic }: Diagnosis): Table {
+function tabulate({ system, cpu, codecs, koffi, gpu, transports }: Diagnosis & { transports: Transports }): Table {
   return [
     ['system', `${system.platform} ${system.release}, ${system.arch}, Node ${system.node}`],
     ['processor', `${cpu.model}, ${system.threads} threads, ${formatBytes(system.memory)} of memory`],
@@ -54,7 +70,10 @@ function tabulate({ system, cpu, codecs, koffi, gpu, quic }: Diagnosis): Table {
     null,
     ...tabulateGpu(gpu, system.threads),
     null,
-    ['quic', quic.available ? 'available' : `not available: ${quic.reason}`],
+    ...KINDS.map((kind): [string, string] => {
+      const { available, reason } = transports[kind]
+      return [kind, available ? 'available' : `not available: ${reason}`]
+    }),
   ]
 }
 

@@ -10,7 +10,7 @@ import { parseMemory, parseThreads } from './create.ts'
 import type { Context } from '../context.ts'
 import type { CommandSpec } from '../spec.ts'
 
-const OVERWRITE = ['never', 'always', 'newer'] as const
+export const OVERWRITE = ['never', 'always', 'newer'] as const
 /** A path has at most half as many components as bytes. */
 const MAX_STRIP = 2048
 
@@ -97,7 +97,7 @@ export async function run(context: Context): Promise<number> {
   })
 }
 
-function parseOverwrite(text: string | undefined): (typeof OVERWRITE)[number] | undefined {
+export function parseOverwrite(text: string | undefined): (typeof OVERWRITE)[number] | undefined {
   if (text === undefined) return undefined
   const overwrite = OVERWRITE.find(name => name === text)
   if (overwrite === undefined) {

@@ -33,11 +33,11 @@ export function settleWithin<T>(
   timeoutMs: number,
   place: string,
   signal: AbortSignal | undefined,
-  start: (resolve: (value: T) => void, reject: (error: unknown) => void) => () => void,
+  start: (resolve: (value: T) => void, reject: (error: unknown) => void) => () => unknown,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted()
-    let drop: (() => void) | null = null
+    let drop: (() => unknown) | null = null
     let isSettled = false
     const settle = (): boolean => {
       if (isSettled) return false

@@ -77,7 +77,7 @@ export abstract class BaseConnection implements Connection {
     this.inbox.discard(error)
     this.#interrupt?.(error)
     // A connection that broke has been let go of by `fail`.
-    if (isFirst) this.abandon()
+    if (isFirst) this.abandon(false)
   }
 
   stats(): ConnectionStats {
@@ -91,15 +91,15 @@ export abstract class BaseConnection implements Connection {
     this.#failure = error
     this.inbox.end(error)
     this.#interrupt?.(error)
-    this.abandon()
+    this.abandon(true)
   }
 
   /** Hands `pieces`, none of them empty, to the binding; resolves when they are no longer borrowed and it can take more. */
   protected abstract put(pieces: Uint8Array[]): Promise<void>
   /** Ends what is written; resolves when all of it is handed to the network. */
   protected abstract finish(): Promise<void>
-  /** Lets go of the binding at once; called once. */
-  protected abstract abandon(): void
+  /** Lets go of the binding; called once. After an orderly end, what was written must still arrive unless it `isBroken`. */
+  protected abstract abandon(isBroken: boolean): void
   /** Asks the binding to push no more, or to go on. */
   protected abstract hold(isHeld: boolean): void
 

@@ -78,12 +78,13 @@ async function listen({ host, port: wanted, certificate, signal }: ListenOptions
   open.set(port, { fingerprint: certificate.fingerprint, queue })
   let isOpen = true
   const close = async (): Promise<void> => {
-    signal?.removeEventListener('abort', close)
+    signal?.removeEventListener('abort', onAbort)
     if (isOpen) open.delete(port)
     isOpen = false
     queue.close()
   }
-  signal?.addEventListener('abort', close)
+  const onAbort = (): void => void close()
+  signal?.addEventListener('abort', onAbort)
   return { address: { host, port }, accept: () => queue.take(), close }
 }
 

@@ -1,8 +1,4 @@
-/**
- * A connection over two pipes: standard input and output of a process, or of a child such as ssh. Pipes cannot say
- * whether the other end closed them in order or was killed: both are an end to `read`, and what runs above tells
- * them apart by its own last message.
- */
+/** A connection over two pipes: standard input and output of a process, or of a child such as ssh. */
 import fs from 'node:fs'
 import net from 'node:net'
 import type { Readable, Writable } from 'node:stream'
@@ -21,12 +17,8 @@ export interface PipeOptions {
 
 /** The streams belong to the connection from now on. */
 export function pipeConnection({ readable, writable, isInitiator, remoteAddress, onClose }: PipeOptions): Connection {
-  const abandon = (): void => {
-    readable.destroy()
-    writable.destroy()
-    onClose?.()
-  }
-  return new StreamConnection({ kind: 'pipe', isInitiator, localFingerprint: null, remoteFingerprint: null, remoteAddress }, { readable, writable, abandon })
+  const facts = { kind: 'pipe', isInitiator, localFingerprint: null, remoteFingerprint: null, remoteAddress } as const
+  return new StreamConnection(facts, { readable, writable, onGone: onClose })
 }
 
 /**

@@ -1,17 +1,16 @@
 /**
  * TLS 1.3 over TCP, for networks that block UDP. Both sides show a certificate, and each is known by its
  * fingerprint alone. TCP holds a writer back by its windows; beside them wait at most INBOX_BYTES here and one
- * write there. Node does not tell the end of TLS from the end of TCP, so the end of a process that was killed
- * looks orderly to `read`; what runs above tells them apart by its own last message. `close` resets the connection.
+ * write there.
  */
 import net from 'node:net'
 import tls from 'node:tls'
 import { createHash } from 'node:crypto'
-import { WarpError } from '../../base/errors.ts'
 import type { Certificate, Connection, ConnectOptions, Listener, ListenOptions, Transport } from '../connection.ts'
-import { AcceptQueue, HANDSHAKE_MS, MAX_WAITING } from './accept-queue.ts'
+import { AcceptQueue, HANDSHAKE_MS } from './accept-queue.ts'
 import { anotherCertificate, hostPort, listenError, settleWithin, unreachable } from './attempt.ts'
 import { StreamConnection } from './stream-connection.ts'
+import { MAX_HANDSHAKES, Strangers } from './strangers.ts'
 
 export const ALPN = 'warp-transfer/1'
 
@@ -28,12 +27,7 @@ function fingerprintOf(socket: tls.TLSSocket): Uint8Array | null {
 function connectionOver(socket: tls.TLSSocket, raw: net.Socket, certificate: Certificate, remoteFingerprint: Uint8Array, isInitiator: boolean): Connection {
   const remoteAddress = hostPort(raw.remoteAddress ?? '?', raw.remotePort ?? 0)
   const facts = { kind: 'tls', isInitiator, localFingerprint: certificate.fingerprint, remoteFingerprint, remoteAddress } as const
-  const abandon = (hasEnded: boolean): void => {
-    // After an orderly end a reset would take back what is still on its way.
-    if (!hasEnded && !raw.destroyed) raw.resetAndDestroy()
-    socket.destroy()
-  }
-  return new StreamConnection(facts, { readable: socket, writable: socket, abandon })
+  return new StreamConnection(facts, { readable: socket, writable: socket })
 }
 
 function connect({ host, port, certificate, fingerprint, timeoutMs, signal }: ConnectOptions): Promise<Connection> {
@@ -41,10 +35,8 @@ function connect({ host, port, certificate, fingerprint, timeoutMs, signal }: Co
   return settleWithin(timeoutMs, place, signal, (resolve, reject) => {
     const raw = net.connect({ host, port, noDelay: true, allowHalfOpen: true })
     let socket: tls.TLSSocket | null = null
-    const drop = (): void => {
-      raw.destroy()
-      socket?.destroy()
-    }
+    // Only the upper one: ending the lower one under its hands crashes Node 20.
+    const drop = (): unknown => (socket ?? raw).destroy()
     const fail = (error: unknown): void => reject(unreachable(place, error))
     raw.once('error', fail)
     raw.once('connect', () => {
@@ -66,31 +58,27 @@ function connect({ host, port, certificate, fingerprint, timeoutMs, signal }: Co
   })
 }
 
-/** Makes one socket of a stranger a connection; calls `done` once, with null if that fails. */
-function welcome(raw: net.Socket, certificate: Certificate, secureContext: tls.SecureContext, done: (connection: Connection | null) => void): void {
-  const options = { isServer: true, secureContext, requestCert: true, rejectUnauthorized: false, ALPNProtocols: [ALPN] }
-  const socket = new tls.TLSSocket(raw, options)
-  let isDone = false
-  const give = (connection: Connection | null): void => {
-    if (isDone) return
-    isDone = true
-    clearTimeout(timer)
-    if (!connection) {
-      raw.destroy()
+/** Makes the socket of a stranger a connection; null if that fails. */
+function welcome(raw: net.Socket, certificate: Certificate, secureContext: tls.SecureContext): Promise<Connection | null> {
+  return new Promise((resolve) => {
+    const options = { isServer: true, secureContext, requestCert: true, rejectUnauthorized: false, ALPNProtocols: [ALPN] }
+    const socket = new tls.TLSSocket(raw, options)
+    const drop = (): void => {
+      clearTimeout(timer)
       socket.destroy()
+      resolve(null)
     }
-    done(connection)
-  }
-  const drop = (): void => give(null)
-  const timer = setTimeout(drop, HANDSHAKE_MS)
-  raw.on('error', () => {})
-  raw.once('close', drop)
-  socket.on('error', drop)
-  socket.once('close', drop)
-  socket.once('secure', () => {
-    const shown = fingerprintOf(socket)
-    if (shown && socket.alpnProtocol === ALPN) give(connectionOver(socket, raw, certificate, shown, false))
-    else drop()
+    const timer = setTimeout(drop, HANDSHAKE_MS)
+    raw.once('close', drop)
+    socket.on('error', drop)
+    socket.once('secure', () => {
+      const shown = fingerprintOf(socket)
+      if (!shown || socket.alpnProtocol !== ALPN) return drop()
+      clearTimeout(timer)
+      raw.off('close', drop)
+      socket.off('error', drop)
+      resolve(connectionOver(socket, raw, certificate, shown, false))
+    })
   })
 }
 
@@ -98,37 +86,34 @@ async function listen({ host, port, certificate, signal }: ListenOptions): Promi
   signal?.throwIfAborted()
   const secureContext = contextOf(certificate)
   const queue = new AcceptQueue()
-  /** Sockets whose handshake is under way. */
-  const strangers = new Set<net.Socket>()
-  const server = net.createServer({ noDelay: true, allowHalfOpen: true }, (raw) => {
-    if (strangers.size >= MAX_WAITING) {
-      raw.on('error', () => {})
-      raw.resetAndDestroy()
-      return
-    }
-    strangers.add(raw)
-    welcome(raw, certificate, secureContext, (connection) => {
-      strangers.delete(raw)
-      if (connection) queue.offer(connection)
-    })
-  })
+  const strangers = new Strangers()
+  // Paused: nothing of a stranger is read before its turn has come.
+  const server = net.createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true }, (raw) => strangers.add(raw))
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(listenError(hostPort(host, port), error)))
     server.listen({ host: host === '' ? undefined : host, port, exclusive: true }, resolve)
   })
   // Such as too many open files: the connection that met it is gone, the listener goes on.
   server.on('error', () => {})
-  let closing: Promise<void> | null = null
-  const close = (): Promise<void> => {
-    closing ??= new Promise((resolve) => {
-      signal?.removeEventListener('abort', onAbort)
-      // The port is free at once; the callback waits for every connection.
-      server.close()
-      for (const raw of strangers) raw.destroy()
-      queue.close()
-      setImmediate(resolve)
-    })
-    return closing
+
+  const serve = async (): Promise<void> => {
+    for (;;) {
+      await queue.room(MAX_HANDSHAKES)
+      const raw = await strangers.next()
+      if (!raw) return
+      const connection = await welcome(raw, certificate, secureContext)
+      if (connection) queue.offer(connection)
+    }
+  }
+  for (let i = 0; i < MAX_HANDSHAKES; i++) void serve()
+
+  const close = async (): Promise<void> => {
+    signal?.removeEventListener('abort', onAbort)
+    // The port is free at once; its callback would wait for every connection.
+    server.close()
+    strangers.close()
+    queue.close()
+    await new Promise((resolve) => setImmediate(resolve))
   }
   const onAbort = (): void => void close()
   signal?.addEventListener('abort', onAbort)

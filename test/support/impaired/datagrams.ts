@@ -10,6 +10,12 @@ const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 /** One direction of one client. */
 type Way = (datagram: Buffer, send: (datagram: Buffer) => void) => void
 
+interface Client {
+  socket: dgram.Socket
+  up: Way
+  send: (datagram: Buffer) => void
+}
+
 export class DatagramRelay {
   readonly up = newCounters()
   readonly down = newCounters()
@@ -20,7 +26,7 @@ export class DatagramRelay {
   readonly #impairment: Impairment
   readonly #seed: number
   readonly #narrow: { up: Bottleneck, down: Bottleneck }
-  readonly #clients = new Map<string, { socket: dgram.Socket, up: Way, isUp: boolean, early: Buffer[] }>()
+  readonly #clients = new Map<string, Client>()
   #clientCount = 0
 
   private constructor(socket: dgram.Socket, target: { host: string, port: number }, impairment: Impairment, seed: number) {
@@ -71,15 +77,15 @@ export class DatagramRelay {
       client = this.#newClient(from)
       this.#clients.set(key, client)
     }
-    const { socket, early } = client
-    const { isUp } = client
-    client.up(datagram, isUp ? last => socket.send(last) : last => void (client.isUp ? socket.send(last) : early.push(last)))
+    client.up(datagram, client.send)
   }
 
-  #newClient({ address, port }: dgram.RemoteInfo) {
+  #newClient({ address, port }: dgram.RemoteInfo): Client {
     const number = this.#clientCount++
     const socket = newSocket(this.#target.host)
-    const client = { socket, up: this.#way(this.up, this.#narrow.up, number, 0), isUp: false, early: [] as Buffer[] }
+    const early: Buffer[] = []
+    let isConnected = false
+    const send = (datagram: Buffer) => void (isConnected ? socket.send(datagram) : early.push(datagram))
     const down = this.#way(this.down, this.#narrow.down, number, 1)
     const reply = (datagram: Buffer) => this.#socket.send(datagram, port, address)
     socket.on('error', () => {}) // nobody listens there
@@ -87,11 +93,11 @@ export class DatagramRelay {
       if (this.isOpen) down(datagram, reply)
     })
     socket.connect(this.#target.port, this.#target.host, () => {
-      client.isUp = true
+      isConnected = true
       widen(socket)
-      for (const datagram of client.early.splice(0)) socket.send(datagram)
+      early.forEach(send)
     })
-    return client
+    return { socket, up: this.#way(this.up, this.#narrow.up, number, 0), send }
   }
 
   /** The fate of the n-th datagram of a client is fixed by the seed. */
@@ -101,7 +107,6 @@ export class DatagramRelay {
     let lastDueMs = 0
     return (datagram, send) => {
       counters.packets++
-      counters.bytes += datagram.length
       const isLost = random() * 100 < lossPercent
       const isReordered = random() * 100 < reorderPercent
       const jitter = random() * jitterMs
@@ -114,6 +119,7 @@ export class DatagramRelay {
         counters.overflowed++
         return
       }
+      counters.bytes += datagram.length
       let dueMs = narrow.pass(datagram.length, nowMs) + delayMs + jitter
       if (isReordered) {
         counters.reordered++

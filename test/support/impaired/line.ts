@@ -25,6 +25,7 @@ export const REORDER_MS = 4
 export interface Counters {
   /** Datagrams, or segments of a stream. */
   packets: number
+  /** But for those of datagrams that were lost or overflowed. */
   bytes: number
   /** Lost by chance; of a stream, sent again. */
   lost: number

@@ -89,8 +89,8 @@ export class StreamRelay {
     const acceptedMs = performance.now()
     // The three segments that open a connection; then what either side says first.
     const flows = [
-      new Flow(client, server, this.#lines.up, randomSequence(seed, number, 2), acceptedMs + 3 * delayMs),
-      new Flow(server, client, this.#lines.down, randomSequence(seed, number, 3), acceptedMs + 4 * delayMs),
+      new Flow(client, server, this.#lines.up, [seed, number, 2], acceptedMs + 2 * delayMs),
+      new Flow(server, client, this.#lines.down, [seed, number, 3], acceptedMs + 3 * delayMs),
     ]
     for (const flow of flows) {
       this.#sockets.add(flow.from)
@@ -108,44 +108,54 @@ class Flow {
   readonly from: net.Socket
   readonly #to: net.Socket
   readonly #line: Line
-  readonly #random: () => number
+  readonly #fates: () => number
+  readonly #jitter: () => number
   readonly #window: Window
   readonly #rttMs: number
-  /** Read, and not under way yet; null is the end. */
-  readonly #waiting: (Buffer | null)[] = []
+  /** Read, and not under way yet. */
+  readonly #waiting: (Buffer | 'end' | 'reset')[] = []
   #sentBytes = 0
   /** Under way, or not taken by the other side. */
   #openBytes = 0
   /** Given to the other side, which has enough for now. */
   #heldBytes = 0
-  #lastDueMs: number
+  #lastDueMs = 0
+  #isConnected = false
   #isPumping = false
+  #isOver = false
 
-  constructor(from: net.Socket, to: net.Socket, line: Line, random: () => number, notBeforeMs: number) {
+  constructor(from: net.Socket, to: net.Socket, line: Line, seeds: number[], notBeforeMs: number) {
     this.from = from
     this.#to = to
     this.#line = line
-    this.#random = random
-    this.#lastDueMs = notBeforeMs
+    this.#fates = randomSequence(...seeds)
+    this.#jitter = randomSequence(...seeds, 1)
     const { delayMs, rate } = line.impairment
     this.#rttMs = Math.max(MIN_RTT_MS, 2 * delayMs)
     this.#window = delayMs > 0 || rate !== Infinity ? new CubicWindow(this.#rttMs) : fixedWindow()
     from.on('data', (piece: Buffer) => this.#take(piece))
-    from.on('end', () => this.#take(null))
-    from.on('error', () => this.#later(() => to.resetAndDestroy()))
-    from.on('close', () => this.#later(() => to.destroySoon()))
-    to.on('drain', () => this.#acknowledge(this.#heldBytes, this.#heldBytes = 0))
+    from.on('end', () => this.#take('end'))
+    from.on('error', () => this.#take('reset'))
+    from.on('close', () => void (this.#isOver || this.#take('reset')))
+    to.on('drain', () => {
+      this.#acknowledge(this.#heldBytes)
+      this.#heldBytes = 0
+    })
+    line.schedule.at(notBeforeMs, () => {
+      this.#isConnected = true
+      this.pump()
+    })
   }
 
   /** Puts under way what the window allows, and lets the source go on when nothing waits. */
   pump(): void {
-    if (this.#isPumping || !this.#line.isOpen()) return
+    if (this.#isPumping || !this.#isConnected || !this.#line.isOpen()) return
     this.#isPumping = true
     while (this.#waiting.length > 0) {
       const piece = this.#waiting[0]
       const room = this.#window.bytes - this.#openBytes
-      if (piece === null) {
-        this.#later(() => this.#to.end())
+      if (typeof piece === 'string') {
+        this.#later(() => void (piece === 'end' ? this.#to.end() : this.#to.resetAndDestroy()))
       } else if (room < Math.min(piece.length, SEGMENT_BYTES)) {
         break
       } else if (piece.length > room) {
@@ -161,7 +171,9 @@ class Flow {
     if (this.#waiting.length === 0) this.from.resume()
   }
 
-  #take(piece: Buffer | null): void {
+  #take(piece: Buffer | 'end' | 'reset'): void {
+    if (this.#to.destroyed) return
+    this.#isOver ||= typeof piece === 'string'
     this.#waiting.push(piece)
     this.pump()
     if (this.#waiting.length > 0) this.from.pause()
@@ -183,7 +195,7 @@ class Flow {
     for (let at = -this.#sentBytes % SEGMENT_BYTES; at < bytes.length; at += SEGMENT_BYTES) {
       if (at < 0) continue // its fate is known
       counters.packets++
-      if (this.#random() * 100 >= lossPercent) continue
+      if (this.#fates() * 100 >= lossPercent) continue
       counters.lost++
       if (at > begun) this.#send(bytes.subarray(begun, at), isLost)
       begun = at
@@ -200,7 +212,7 @@ class Flow {
     const isFull = narrow.isFullFor(bytes.length, nowMs)
     if (isFull) counters.overflowed++
     if (isLost || isFull) this.#window.lost(nowMs)
-    const arriveMs = narrow.pass(bytes.length, nowMs) + impairment.delayMs + this.#random() * impairment.jitterMs
+    const arriveMs = narrow.pass(bytes.length, nowMs) + impairment.delayMs + this.#jitter() * impairment.jitterMs
     this.#lastDueMs = Math.max(this.#lastDueMs, arriveMs + (isLost ? this.#rttMs : 0))
     schedule.at(this.#lastDueMs, () => this.#deliver(bytes))
   }

@@ -1,0 +1,21 @@
+/** The task that takes over a frame that came from elsewhere: every chunk is held against its id, then it is sealed for this archive. */
+import { WarpError } from '../base/errors.ts'
+import { BLOCK_HEADER_BYTES } from '../base/limits.ts'
+import { readBlockHeaderOf, type Sealing } from '../engine/block.ts'
+import { resealBlock } from '../engine/reseal.ts'
+import { plaintextOf, wrongChunks, type CheckRequest, type FramePlace } from './frame-reader.ts'
+
+export interface TakeRequest extends CheckRequest {
+  place: Extract<FramePlace, { block: Uint8Array }>
+  to: Sealing
+  /** In this archive. */
+  ordinal: number
+}
+
+/** @throws {WarpError} ERR_WARP_CHUNK_DAMAGED, ERR_WARP_BLOCK_DAMAGED, … */
+export function take({ place, chunkIdKey, chunks, ids, to, ordinal }: TakeRequest): { block: Uint8Array } {
+  const plain = plaintextOf(place)
+  if (wrongChunks(plain, chunks, ids, chunkIdKey).length > 0) throw new WarpError('ERR_WARP_CHUNK_DAMAGED', 'a chunk is not what its id says')
+  const header = readBlockHeaderOf(place.sealing, place.block.subarray(0, BLOCK_HEADER_BYTES), 0)
+  return { block: resealBlock(place.sealing, to, ordinal, header, place.block, 0) }
+}

@@ -1,0 +1,82 @@
+/**
+ * Gives what was received its place in the target: what is new there is renamed, directories that are there already
+ * take in what the new ones hold. Can be done again after an interruption: what has moved is gone from staging.
+ */
+import fs from 'node:fs'
+import { describeProblem } from '../archive/problems.ts'
+import { applyMetadata } from '../archive/os/metadata.ts'
+import { codeOf } from '../archive/os/os-error.ts'
+import type { DirectoryHandle, TargetTree } from '../archive/os/target-tree.ts'
+import { metadataOf } from '../archive/records.ts'
+import { readXattrs } from '../archive/os/xattrs.ts'
+import type { FileStat } from '../archive/os/stat.ts'
+import type { OwnerOptions } from '../archive/restore-task.ts'
+
+export interface PublishOptions {
+  tree: TargetTree
+  /** Where the received tree stands, as components. */
+  from: Buffer[]
+  overwrite: 'never' | 'always' | 'newer'
+  owner: OwnerOptions
+  report: (path: Uint8Array, message: string) => void
+}
+
+export function publish(options: PublishOptions): void {
+  mergeInto(options, options.from, [])
+}
+
+function mergeInto(options: PublishOptions, from: Buffer[], to: Buffer[]): void {
+  const { tree } = options
+  const source = tree.openDirectory(from)
+  const target = tree.openDirectory(to)
+  try {
+    for (const name of tree.namesIn(source)) {
+      try {
+        move(options, source, target, name, [...from, name], [...to, name])
+      } catch (error) {
+        options.report(pathOf([...to, name]), describeProblem(codeOf(error), (error as Error).message))
+      }
+    }
+  } finally {
+    source.release()
+    target.release()
+  }
+}
+
+function move(options: PublishOptions, source: DirectoryHandle, target: DirectoryHandle, name: Buffer, from: Buffer[], to: Buffer[]): void {
+  const { tree, overwrite } = options
+  const ours = tree.lstatAt(source, name)!
+  const theirs = tree.lstatAt(target, name)
+  if (ours.type === 'directory' && theirs?.type === 'directory') {
+    mergeInto(options, from, to)
+    if (overwrite !== 'never') takeMetadata(options, source, target, name, ours)
+    tree.removeTreeAt(source, name)
+    return
+  }
+  if (theirs) {
+    if (overwrite === 'never') return options.report(pathOf(to), 'it exists and was kept (see --overwrite)')
+    if (ours.type === 'directory' || theirs.type === 'directory') return options.report(pathOf(to), 'what is there is of another kind: kept')
+  }
+  if (ours.type === 'directory') moveDirectory(tree, source, target, name, ours)
+  else tree.renameAt(source, name, target, name, { replace: theirs !== null })
+}
+
+/** A directory that must not be written to cannot be given another parent either. */
+function moveDirectory(tree: TargetTree, source: DirectoryHandle, target: DirectoryHandle, name: Buffer, { mode }: FileStat): void {
+  const isWritable = (mode & 0o200) !== 0
+  if (!isWritable) fs.chmodSync(source.nameAt(name), mode | 0o200)
+  tree.renameAt(source, name, target, name, { replace: false })
+  if (!isWritable) fs.chmodSync(target.nameAt(name), mode)
+}
+
+function takeMetadata({ owner, report }: PublishOptions, source: DirectoryHandle, target: DirectoryHandle, name: Buffer, stat: FileStat): void {
+  const metadata = metadataOf(stat, readXattrs({ path: source.nameAt(name) }) ?? [], false)
+  for (const { what, code } of applyMetadata({ path: target.nameAt(name) }, metadata, { ...owner, xattrs: true, isSymlink: false })) {
+    report(pathOf([...target.components, name]), `${what} not restored: ${code}`)
+  }
+}
+
+
+function pathOf(components: Buffer[]): Uint8Array {
+  return Buffer.from(components.map((component) => component.toString('latin1')).join('/'), 'latin1')
+}

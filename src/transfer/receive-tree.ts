@@ -1,0 +1,86 @@
+/** Receives a tree into a directory: staging, the transfer itself, and the final names. */
+import { defaultSameOwner } from '../archive/os/metadata.ts'
+import { displayPath } from '../format/path.ts'
+import { TargetTree } from '../archive/os/target-tree.ts'
+import { outputError } from '../archive/sink.ts'
+import type { Problem } from '../archive/types.ts'
+import type { Entry } from '../archive/types.ts'
+import type { Pool } from '../engine/pool.ts'
+import type { Channel } from './channel.ts'
+import { KIND, MESSAGE, writeAccept, type Offer } from './messages.ts'
+import { publish } from './publish.ts'
+import { Staging } from './staging.ts'
+import { TreeReceiver, type TreeReceived } from './tree-receiver.ts'
+import type { ReceiveOptions } from './types.ts'
+
+export interface ReceiveTreeJob {
+  channel: Channel
+  offer: Offer
+  directory: string
+  options: Pick<ReceiveOptions, 'overwrite' | 'sameOwner' | 'numericOwner' | 'tempDir'>
+  pool: Pool
+  indexBytes: number
+  report: (problem: Problem) => void
+  onProgress: (done: { bytes: number; entries: number; path: Uint8Array }) => void
+  /** The session has begun: what it knows, for the progress. */
+  onReceiver: (receiver: TreeReceiver, isResumed: boolean) => void
+}
+
+/**
+ * Answers an offer of a tree and receives it. When it resolves, all of it stands in the directory and is durable; the
+ * peer is not told yet.
+ * @throws {WarpError} the staging directory stays, and the same offer goes on from there
+ */
+export async function receiveTree(job: ReceiveTreeJob): Promise<TreeReceived> {
+  const { channel, offer, directory, options, pool, report } = job
+  let tree: TargetTree
+  try {
+    tree = new TargetTree(directory)
+  } catch (error) {
+    throw outputError(error, directory)
+  }
+  const overwrite = options.overwrite ?? 'never'
+  const owner = { sameOwner: options.sameOwner ?? defaultSameOwner(), numericOwner: options.numericOwner ?? false }
+  let staging: Staging | null = null
+  try {
+    staging = Staging.open(tree, offer.offerId, offer.average)
+    const tell = (path: Uint8Array, message: string) => report({ kind: 'unrestored', message, path: displayPath(path) })
+    const give = (from: Staging) => publish({ tree, from: from.components, overwrite, owner, report: tell })
+    if (staging.journal.isPublishing) {
+      // The run before was ended in the midst of it: what it had received is in place now, and found there.
+      give(staging)
+      staging.remove()
+      staging = Staging.open(tree, offer.offerId, offer.average)
+    }
+    const { journal } = staging
+    const { average } = journal.start
+    await channel.send(MESSAGE.accept, [writeAccept({ kind: KIND.tree, average, chunkIdKey: null, have: journal.listings.length })])
+    const receiver = new TreeReceiver({
+      channel, offerId: offer.offerId, average, tree, staging, overwrite, owner, pool, indexBytes: job.indexBytes, tempDir: options.tempDir, report,
+      onProgress: job.onProgress,
+    })
+    job.onReceiver(receiver, staging.isResumed)
+    const received = await receiver.run()
+    journal.setPublishing()
+    await journal.sync()
+    give(staging)
+    if (receiver.rootEntry && overwrite !== 'never') applyRoot(tree, receiver.rootEntry, owner, tell)
+    const removed = staging
+    staging = null
+    removed.remove()
+    return received
+  } finally {
+    staging?.close()
+    tree.close()
+  }
+}
+
+/** The root directory of what was sent is the target itself. */
+function applyRoot(tree: TargetTree, entry: Entry, owner: { sameOwner: boolean; numericOwner: boolean }, tell: (path: Uint8Array, message: string) => void): void {
+  const root = tree.openDirectory([])
+  try {
+    for (const { what, code } of tree.setDirectoryMetadata(root, entry, { ...owner, xattrs: true })) tell(entry.path, `${what} not restored: ${code}`)
+  } finally {
+    root.release()
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * Where a restorer gets frames from while they arrive: those that were asked for, as they come, and those that are
+ * made of chunks which stand on this side already. All are numbered in one sequence, in the order of their listings.
+ */
+import fs from 'node:fs'
+import { WarpError } from '../base/errors.ts'
+import type { FramePlace } from '../archive/frame-reader.ts'
+import type { RestoreFrames } from '../archive/restorer.ts'
+import type { Sealing } from '../engine/block.ts'
+import type { Message } from './channel.ts'
+import { broken } from './messages.ts'
+
+/** A chunk on this side: to be opened when the frame is made. */
+export interface LocalPiece {
+  /** @throws the system's error */
+  open: () => Promise<{ fd: number; offset: number }>
+  length: number
+}
+
+interface Wanted {
+  frame: number
+  ordinal: number
+  plainLength: number
+  place: Promise<FramePlace>
+  resolve: (place: FramePlace) => void
+  reject: (error: unknown) => void
+}
+
+export class ReceivedFrames implements RestoreFrames {
+  readonly #sealing: Sealing
+  readonly #onDone: (frame: number, message: Message | null, bytes: number) => void
+  /** Asked for and not there yet, in order. */
+  readonly #expected: Wanted[] = []
+  readonly #wanted = new Map<number, Wanted>()
+  /** With their lengths, which they lose to the threads that open them. */
+  readonly #messages = new Map<number, { message: Message; bytes: number }>()
+  readonly #local = new Map<number, LocalPiece[]>()
+  readonly #open = new Map<number, number[]>()
+  #nextFrame = 0
+  #nextOrdinal = 0
+  #failure: { error: unknown } | null = null
+
+  /** @param onDone a frame's chunks are restored; the message that brought it is to be released some time */
+  constructor(sealing: Sealing, onDone: (frame: number, message: Message | null, bytes: number) => void) {
+    this.#sealing = sealing
+    this.#onDone = onDone
+  }
+
+  /** Asked for, and not there yet. */
+  get expected(): number {
+    return this.#expected.length
+  }
+
+  /** @returns its number */
+  addWanted(plainLength: number): number {
+    const frame = this.#nextFrame++
+    let settle!: Pick<Wanted, 'resolve' | 'reject'>
+    const place = new Promise<FramePlace>((resolve, reject) => (settle = { resolve, reject }))
+    place.catch(() => {})
+    const wanted: Wanted = { frame, ordinal: this.#nextOrdinal++, plainLength, place, ...settle }
+    if (this.#failure) wanted.reject(this.#failure.error)
+    this.#expected.push(wanted)
+    this.#wanted.set(frame, wanted)
+    return frame
+  }
+
+  /** @returns its number */
+  addLocal(pieces: LocalPiece[]): number {
+    const frame = this.#nextFrame++
+    this.#local.set(frame, pieces)
+    return frame
+  }
+
+  /** Takes the next frame that was asked for. @throws {WarpError} ERR_WARP_PEER_PROTOCOL */
+  arrive(message: Message): void {
+    const wanted = this.#expected.shift()
+    if (!wanted) throw broken('a frame that nobody asked for')
+    const { payload } = message
+    // What is not in the block's header as expected, the thread that opens it finds.
+    if (payload.length < 48 || payload.readUInt32LE(36) !== wanted.plainLength) throw broken('a frame of another length than was asked for')
+    this.#messages.set(wanted.frame, { message, bytes: payload.length })
+    wanted.resolve({ block: payload, ordinal: wanted.ordinal, sealing: this.#sealing })
+  }
+
+  /** Nothing more comes. */
+  fail(error: unknown): void {
+    this.#failure ??= { error }
+    for (const wanted of this.#expected.splice(0)) wanted.reject(error)
+  }
+
+  async at(frame: number): Promise<FramePlace> {
+    const wanted = this.#wanted.get(frame)
+    if (wanted) return wanted.place
+    const pieces = this.#local.get(frame)
+    if (!pieces) throw new WarpError('ERR_WARP_INTERNAL', `there is no frame ${frame}`)
+    const triples = new Float64Array(3 * pieces.length)
+    const fds: number[] = []
+    this.#open.set(frame, fds)
+    for (const [i, { open, length }] of pieces.entries()) {
+      const { fd, offset } = await open()
+      fds.push(fd)
+      triples.set([fd, offset, length], 3 * i)
+    }
+    return { pieces: triples }
+  }
+
+  wrong(frame: number): void {
+    if (this.#wanted.has(frame)) throw broken('a chunk that is not what its id says')
+    throw new WarpError('ERR_WARP_OUTPUT', 'a file in the target has changed while it was copied from', { hint: 'run the same command again' })
+  }
+
+  done(frame: number): void {
+    for (const fd of this.#open.get(frame) ?? []) fs.closeSync(fd)
+    this.#open.delete(frame)
+    this.#local.delete(frame)
+    this.#wanted.delete(frame)
+    const arrived = this.#messages.get(frame)
+    this.#messages.delete(frame)
+    this.#onDone(frame, arrived?.message ?? null, arrived?.bytes ?? 0)
+  }
+
+  /** Closes what is open, after a failure. */
+  close(): void {
+    for (const fds of this.#open.values()) for (const fd of fds) fs.closeSync(fd)
+    this.#open.clear()
+  }
+}

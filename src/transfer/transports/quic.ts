@@ -1,0 +1,156 @@
+/**
+ * QUIC over UDP, where its native part is installed (see quic-binding.ts). Certificates are shown after its own
+ * handshake (see quic-proof.ts). What is accepted shares the port of the listener: that is free when the last
+ * connection has gone.
+ */
+import { lookup } from 'node:dns/promises'
+import { isIP, isIPv6 } from 'node:net'
+import { WarpError } from '../../base/errors.ts'
+import type { Certificate, Connection, ConnectOptions, Listener, ListenOptions, Transport } from '../connection.ts'
+import { AcceptQueue, HANDSHAKE_MS } from './accept-queue.ts'
+import { anotherCertificate, hostPort, listenError, settleWithin, unreachable } from './attempt.ts'
+import { loadBinding, makeHostKey, remoteOf, type Binding, type HostKey, type NativeClient, type NativeConnection, type NativeServer } from './quic-binding.ts'
+import { QuicConnection } from './quic-connection.ts'
+import { encodeProof, readProof } from './quic-proof.ts'
+
+/** Handshakes under way of one family, and connections that wait in `accept`: each may hold WINDOW_BYTES of a stranger. */
+const MAX_STRANGERS = 16
+
+function bindingOrThrow(): Binding {
+  const binding = loadBinding()
+  if (binding instanceof Error) {
+    throw new WarpError('ERR_WARP_TRANSPORT_UNAVAILABLE', `there is no QUIC here: ${binding.message}`, { hint: 'install it, or use --transport tls' })
+  }
+  return binding
+}
+
+async function unavailable(): Promise<string | null> {
+  const binding = loadBinding()
+  return binding instanceof Error ? binding.message : null
+}
+
+/** Shows the certificates both ways over a new connection, who connected first. */
+async function introduce(native: NativeConnection, ownKey: Uint8Array, certificate: Certificate, isInitiator: boolean, onGone: () => void): Promise<QuicConnection> {
+  const { host, port, hostKey } = remoteOf(native)
+  const stream = await (isInitiator ? native.outboundStream() : native.inboundStream())
+  const own = encodeProof(certificate, { isInitiator, senderKey: ownKey, recipientKey: hostKey })
+  if (isInitiator) await stream.write(own)
+  const remoteFingerprint = await readProof((bytes) => stream.read(bytes), { isInitiator: !isInitiator, senderKey: hostKey, recipientKey: ownKey })
+  if (!isInitiator) await stream.write(own)
+  const facts = { kind: 'quic', isInitiator, localFingerprint: certificate.fingerprint, remoteFingerprint, remoteAddress: hostPort(host, port) } as const
+  return new QuicConnection(facts, native, stream, onGone)
+}
+
+async function connect(options: ConnectOptions): Promise<Connection> {
+  const { port, certificate, fingerprint, timeoutMs, signal } = options
+  const binding = bindingOrThrow()
+  const place = hostPort(options.host, port)
+  return settleWithin(timeoutMs, place, signal, (resolve, reject) => {
+    let client: NativeClient | null = null
+    let isDropped = false
+    const drop = (): void => {
+      isDropped = true
+      client?.abort()
+    }
+    const attempt = async (): Promise<Connection> => {
+      const host = isIP(options.host) ? options.host : (await lookup(options.host)).address
+      if (isDropped) throw new Error('given up')
+      const key = makeHostKey(binding)
+      const own = (client = new binding.Client(key.config, isIPv6(host) ? 1 : 0))
+      const native = await own.outboundConnection(host, port)
+      const connection = await introduce(native, key.publicKey, certificate, true, () => own.abort())
+      if (!Buffer.from(fingerprint).equals(connection.remoteFingerprint!)) throw anotherCertificate(place)
+      return connection
+    }
+    attempt().then(resolve, (error: unknown) => reject(unreachable(place, error)))
+    return drop
+  })
+}
+
+/** Servers at one port, for each family of addresses that `host` stands for. */
+function openServers(binding: Binding, key: HostKey, host: string, port: number): NativeServer[] {
+  if (host !== '' && host !== '::') return [new binding.Server(key.config, host, port)]
+  const servers = [new binding.Server(key.config, '0.0.0.0', port)]
+  try {
+    // The binding opens sockets of IPv6 for IPv6 alone.
+    servers.push(new binding.Server(key.config, '::', servers[0]!.port()))
+  } catch (error) {
+    if (!(error as Error).message.includes('in use')) return servers
+    void servers[0]!.abort()
+    throw error
+  }
+  return servers
+}
+
+async function openServersOrThrow(binding: Binding, key: HostKey, host: string, port: number): Promise<NativeServer[]> {
+  const address = host === '' || isIP(host) ? host : (await lookup(host)).address
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return openServers(binding, key, address, port)
+    } catch (error) {
+      // The port that the system picked for one family was taken in the other.
+      if (port !== 0 || attempt === 10) throw listenError(hostPort(host, port), error)
+    }
+  }
+}
+
+async function listen({ host, port: wanted, certificate, signal }: ListenOptions): Promise<Listener> {
+  signal?.throwIfAborted()
+  const binding = bindingOrThrow()
+  const key = makeHostKey(binding)
+  const servers = await openServersOrThrow(binding, key, host, wanted)
+  const port = servers[0]!.port()
+  const queue = new AcceptQueue()
+  const open = new Set<NativeConnection>()
+  let isClosing = false
+  let freed: Promise<unknown> | null = null
+  const freeIfIdle = (): void => {
+    if (isClosing && open.size === 0) freed ??= Promise.all(servers.map((server) => server.abort()))
+  }
+
+  const welcome = async (native: NativeConnection): Promise<void> => {
+    open.add(native)
+    const gone = (): void => {
+      open.delete(native)
+      freeIfIdle()
+    }
+    const timer = setTimeout(() => native.abort(), HANDSHAKE_MS)
+    try {
+      const connection = await introduce(native, key.publicKey, certificate, false, gone)
+      if (isClosing) connection.close()
+      else queue.offer(connection)
+    } catch {
+      native.abort()
+      gone()
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+  const serve = async (server: NativeServer): Promise<void> => {
+    while (freed === null) {
+      await queue.room(MAX_STRANGERS)
+      try {
+        const native = await server.inboundConnection()
+        if (isClosing) native.abort()
+        else await welcome(native)
+      } catch {
+        // A handshake that failed; or all of it is closed, and `freed` says so in a moment.
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    }
+  }
+  for (const server of servers) for (let i = 0; i < MAX_STRANGERS; i++) void serve(server)
+
+  const close = async (): Promise<void> => {
+    signal?.removeEventListener('abort', onAbort)
+    isClosing = true
+    queue.close()
+    freeIfIdle()
+    await freed
+  }
+  const onAbort = (): void => void close()
+  signal?.addEventListener('abort', onAbort)
+  return { address: { host: host === '' ? '::' : host, port }, accept: () => queue.take(), close }
+}
+
+export const quic: Transport = { kind: 'quic', unavailable, connect, listen }

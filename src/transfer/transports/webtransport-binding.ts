@@ -1,0 +1,116 @@
+/**
+ * The optional package `@fails-components/webtransport`, and what of it is used. It speaks HTTP/3 where its native
+ * part `@fails-components/webtransport-transport-http3-quiche` is installed too, and HTTP/2 else.
+ */
+import { createRequire } from 'node:module'
+
+export interface WebStream {
+  readable: ReadableStream<Uint8Array>
+  writable: WritableStream<Uint8Array>
+}
+
+/** Where a stream comes from. To read from it starts it again. */
+interface Source {
+  stopReading?(): void
+}
+
+export interface Session {
+  ready: Promise<void>
+  closed: Promise<unknown>
+  incomingBidirectionalStreams: ReadableStream<WebStream>
+  createBidirectionalStream(): Promise<WebStream>
+  close(): void
+  /** `ADDRESS:PORT`, of a session that a server has accepted. */
+  peerAddress?: string
+  /** Internals, of a server: what the session goes over, and its streams. */
+  objint?: { stream?: { session?: Destroyable } }
+  streamObjs?: Set<{ objint?: Source }>
+  /** The same of a client. */
+  sessionint?: { streamObjs?: Set<{ objint?: Source }>; parentobj?: { transportInt?: { clientInt?: Destroyable } } }
+}
+
+interface Destroyable {
+  destroy(): void
+}
+
+export interface Server {
+  ready: Promise<void>
+  startServer(): void
+  stopServer(): void
+  address(): { port: number; host: string } | null
+  sessionStream(path: string): ReadableStream<Session>
+}
+
+interface Package {
+  WebTransport: new (url: string, options: object) => Session
+  HttpServer: new (options: object) => Server
+  quicheLoaded: Promise<unknown>
+}
+
+export interface Binding extends Package {
+  hasHttp3: boolean
+}
+
+/** Bytes that may be under way to a reader. */
+const STREAM_WINDOW_BYTES = 4 * 1024 * 1024
+const SESSION_WINDOW_BYTES = 4 * STREAM_WINDOW_BYTES
+
+/** Node 20 cannot tell a peer of these by the settings of HTTP/2, so they are part of the protocol. */
+export const WINDOWS = {
+  initialStreamFlowControlWindow: STREAM_WINDOW_BYTES,
+  initialSessionFlowControlWindow: SESSION_WINDOW_BYTES,
+  streamFlowControlWindowSizeLimit: STREAM_WINDOW_BYTES,
+  sessionFlowControlWindowSizeLimit: SESSION_WINDOW_BYTES,
+}
+
+const PACKAGE = '@fails-components/webtransport'
+
+let loading: Promise<Binding | Error> | null = null
+
+/** The package, or why it cannot be used. */
+export function loadBinding(): Promise<Binding | Error> {
+  loading ??= load()
+  return loading
+}
+
+async function load(): Promise<Binding | Error> {
+  try {
+    const hasHttp3 = isInstalled(`${PACKAGE}-transport-http3-quiche`)
+    const loaded = await (hasHttp3 ? open() : quietly(open))
+    return { WebTransport: loaded.WebTransport, HttpServer: loaded.HttpServer, quicheLoaded: loaded.quicheLoaded, hasHttp3 }
+  } catch {
+    return new Error(`the optional package ${PACKAGE} is not installed`)
+  }
+}
+
+async function open(): Promise<Package> {
+  const loaded = (await import(PACKAGE)) as Package
+  await loaded.quicheLoaded
+  return loaded
+}
+
+function isInstalled(name: string): boolean {
+  try {
+    createRequire(import.meta.url).resolve(`${name}/package.json`)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ERR_PACKAGE_PATH_NOT_EXPORTED'
+  }
+}
+
+/** Makes a session push no more than its windows hold: left alone it queues all that comes. */
+export function holdBack(session: Session): void {
+  for (const { objint } of session.streamObjs ?? session.sessionint?.streamObjs ?? []) objint?.stopReading?.()
+}
+
+/** The package prints that its native part is missing, on standard output, which may be somebody's data. */
+async function quietly<T>(work: () => Promise<T>): Promise<T> {
+  /* eslint-disable no-console */
+  const { log, error } = console
+  console.log = console.error = () => {}
+  try {
+    return await work()
+  } finally {
+    Object.assign(console, { log, error })
+  }
+}

@@ -1,0 +1,355 @@
+/**
+ * Receives a tree over one channel into a staging directory: reads each listing as it comes, says which chunks it
+ * lacks, restores the frames that follow, and gives everything its place once the root is right.
+ */
+import { ARCHIVE_ID_BYTES } from '../base/limits.ts'
+import { WarpError } from '../base/errors.ts'
+import { EntryAssembler, type Assembled } from '../archive/assemble.ts'
+import { Failure } from '../archive/failure.ts'
+import { RootBuilder } from '../archive/page-stream.ts'
+import { IN_PLACE, Restorer } from '../archive/restorer.ts'
+import { Sequence } from '../archive/sequence.ts'
+import { SpillingIndex } from '../archive/spilling-index.ts'
+import type { Entry, Problem } from '../archive/types.ts'
+import type { Pool } from '../engine/pool.ts'
+import { RecordOrder, type Page } from '../format/page.ts'
+import type { OwnerOptions } from '../archive/restore-task.ts'
+import type { TargetTree } from '../archive/os/target-tree.ts'
+import type { Channel, Message } from './channel.ts'
+import { Durable, type ReceivedListing } from './durable.ts'
+import { Existing } from './existing.ts'
+import { ORIGIN, planListing, readListingContent, type Plan, type ReadListing } from './listing.ts'
+import { MAX_HAVE, MAX_OPEN_LISTINGS, MESSAGE, broken, readFinish, readListing, readSame, writeHave, writeReport, writeWant, type Finish } from './messages.ts'
+import { ReceivedFrames, type LocalPiece } from './received-frames.ts'
+import { ReceivedPaths } from './received-paths.ts'
+import type { Staging } from './staging.ts'
+import { next } from './tree-sender.ts'
+
+/** Messages after which what they brought is made durable, bytes. */
+const CHECKPOINT_BYTES = 12 * 2 ** 20
+/** Of a frame made of what is here. */
+const LOCAL_FRAME_BYTES = 4 * 2 ** 20
+const REPORT_MS = 250
+
+export interface TreeReceiverOptions {
+  channel: Channel
+  offerId: Uint8Array
+  average: number
+  tree: TargetTree
+  staging: Staging
+  overwrite: 'never' | 'always' | 'newer'
+  owner: OwnerOptions
+  pool: Pool
+  indexBytes: number
+  tempDir?: string
+  report: (problem: Problem) => void
+  onProgress: (done: { bytes: number; entries: number; path: Uint8Array }) => void
+}
+
+export interface TreeReceived extends Finish {
+  reusedBytes: number
+}
+
+interface OpenListing extends ReceivedListing {
+  plan: Plan
+  firstFrame: number
+  /** Frames of which something is wanted and not restored. */
+  pending: number
+  isTaken: boolean
+  applied: Promise<void>
+  apply: () => void
+}
+
+export class TreeReceiver {
+  readonly #options: TreeReceiverOptions
+  readonly #failure = new Failure()
+  readonly #judging = new Sequence()
+  readonly #taking = new Sequence()
+  readonly #order = new RecordOrder()
+  readonly #root: RootBuilder
+  readonly #assembler = new EntryAssembler()
+  readonly #index: SpillingIndex
+  readonly #frames: ReceivedFrames
+  readonly #durable: Durable
+  readonly #paths: ReceivedPaths
+  readonly #existing: Existing
+  readonly #restorer: Restorer
+  /** By number; those that are done are gone. */
+  readonly #open = new Map<number, OpenListing>()
+  readonly #listingOfFrame = new Map<number, { listing: OpenListing; refs: number[] }>()
+  #received = 0
+  #bytes = 0
+  #reusedBytes = 0
+
+  constructor(options: TreeReceiverOptions) {
+    this.#options = options
+    const { staging, tree, pool, owner, average, offerId, overwrite, report } = options
+    this.#root = new RootBuilder(average)
+    this.#index = new SpillingIndex({
+      maxBytes: options.indexBytes, tempDir: options.tempDir,
+      onDegraded: (reason) => report({ kind: 'note', message: `${reason}: some of what is there already is sent again` }),
+    })
+    this.#frames = new ReceivedFrames({ archiveId: offerId.slice(0, ARCHIVE_ID_BYTES), sealingKey: null }, (frame, message, bytes) => this.#frameDone(frame, message, bytes))
+    this.#durable = new Durable(staging, CHECKPOINT_BYTES, (error) => this.#failure.fail(error))
+    this.#paths = new ReceivedPaths(staging.journal, average)
+    this.#existing = new Existing({ tree, staged: staging.components, overwrite, report })
+    this.#restorer = new Restorer({
+      tree, staging: staging.components, keepsStaging: true, overwrite: 'always', stripComponents: 0, owner, pool,
+      frames: this.#frames, chunkIdKey: null, report, pathOf: (number) => this.#paths.pathOf(number), adopt: null,
+      onBytes: (bytes, path) => {
+        this.#bytes += bytes
+        options.onProgress({ bytes: this.#bytes, entries: this.#restorer.restored, path })
+      },
+    })
+    for (const sequence of [this.#judging, this.#taking]) sequence.failed.catch((error: unknown) => this.#failure.fail(error))
+  }
+
+  /** The root directory of the tree, which is the target itself; null if it was not sent. */
+  get rootEntry(): Entry | null {
+    return this.#restorer.rootEntry
+  }
+
+  get diskBusyMs(): number {
+    return this.#durable.busyMs
+  }
+
+  get reusedBytes(): number {
+    return this.#reusedBytes
+  }
+
+  /**
+   * Receives all of it into the staging directory; what has come is durable when it resolves.
+   * @throws {WarpError} what is wrong with the peer, the connection or the target; the staging directory can be gone on with
+   */
+  async run(): Promise<TreeReceived> {
+    const { channel } = this.#options
+    const reports = setInterval(() => void this.#report().catch(() => {}), REPORT_MS)
+    try {
+      await this.#tellHave()
+      const finish = await this.#failure.until(this.#read())
+      await this.#failure.until(this.#judging.idle())
+      await this.#failure.until(this.#taking.idle())
+      this.#order.finish()
+      await this.#failure.until(this.#restorer.finish())
+      const root = this.#root.root()
+      if (finish.listings !== this.#received || !Buffer.from(root).equals(finish.root)) throw broken('another tree than its root says')
+      await this.#failure.until(this.#durable.flush())
+      this.#restorer.complete()
+      await this.#report()
+      return { ...finish, entries: this.#root.entries, bytes: this.#root.logicalBytes, reusedBytes: this.#reusedBytes }
+    } catch (thrown) {
+      const error = this.#failure.error?.error ?? thrown
+      this.#failure.fail(error)
+      this.#frames.fail(error)
+      if (error instanceof WarpError && error.class === 'peer') await channel.close(error.code === 'ERR_WARP_PEER_PROTOCOL' ? error : undefined)
+      await this.#restorer.close().catch(() => {})
+      await this.#durable.flush().catch(() => {})
+      throw error
+    } finally {
+      clearInterval(reports)
+      this.#frames.close()
+      this.#index.close()
+    }
+  }
+
+  /** Tells the digests of the listings that the journal holds. */
+  async #tellHave(): Promise<void> {
+    const { channel, staging: { journal } } = this.#options
+    for (let from = 0; from < journal.listings.length; from += MAX_HAVE) {
+      await channel.send(MESSAGE.have, [writeHave(journal.listings.slice(from, from + MAX_HAVE).map(({ digest }) => digest))])
+    }
+  }
+
+  async #read(): Promise<Finish> {
+    const { channel, staging: { journal } } = this.#options
+    const had = journal.listings.length
+    let isAsBefore = true
+    for (;;) {
+      const message = await next(channel)
+      const { type, payload } = message
+      if (type === MESSAGE.frame) {
+        this.#frames.arrive(message)
+        continue
+      }
+      if (type === MESSAGE.listing) {
+        const { number, content } = readListing(payload)
+        // What was journalled of the source as it was is not what it is now.
+        if (number < had && isAsBefore) this.#options.report({ kind: 'note', message: 'the source has changed since the last run: what differs is sent again' })
+        isAsBefore = false
+        this.#begin(number, content, message)
+      } else if (type === MESSAGE.same) {
+        const number = readSame(payload)
+        if (number >= had || !isAsBefore) throw broken('a listing that is not there as the same')
+        this.#begin(number, null, message)
+      } else if (type === MESSAGE.finish) {
+        const finish = readFinish(payload)
+        message.release()
+        return finish
+      } else throw broken('a message that has no place here')
+    }
+  }
+
+  #begin(number: number, content: Uint8Array | null, message: Message): void {
+    if (number !== this.#received++) throw broken('a listing out of order')
+    if (this.#open.size + this.#frames.expected > 16 * MAX_OPEN_LISTINGS) throw broken('more listings than it may')
+    const judged = this.#judging.run(async () => {
+      const listing = await this.#judge(number, content)
+      message.release()
+      return listing
+    })
+    void this.#taking.run(async () => {
+      const { listing, records } = await judged
+      for (const [assembled, isThere] of records) {
+        if (this.#failure.error) throw this.#failure.error.error
+        if (isThere) this.#restorer.present(assembled)
+        else await this.#restorer.take(assembled)
+      }
+      await this.#restorer.flush()
+      listing.isTaken = true
+      this.#settle(listing)
+    }).catch(() => {})
+  }
+
+  async #judge(number: number, given: Uint8Array | null): Promise<{ listing: OpenListing; records: [Assembled, boolean][] }> {
+    const { average, staging: { journal }, channel } = this.#options
+    const journalled = given === null ? journal.listings[number]! : null
+    const content = given ?? journal.contentOf(number)
+    const read = fromPeer(() => readListingContent(content, average))
+    const firstEntry = this.#order.entries
+    const firstOffset = this.#order.nextOffset
+    fromPeer(() => {
+      for (const record of read.records) this.#order.next(record)
+      this.#addToRoot(read)
+    })
+    if (given !== null) journal.addListing(number, given)
+    this.#paths.add(number, firstEntry, firstOffset)
+    const done = new Uint8Array(read.refs)
+    if (journalled) for (const [first, count] of journalled.done ?? [[0, read.refs]]) done.fill(1, first, first + count)
+    const preparing = this.#index.prepare(read.words)
+    if (preparing) await preparing
+    const page = { ...read, content, location: content, frames: [], refFrames: new Uint32Array(read.refs), refOffsets: new Uint32Array(read.refs), hints: null } as Page
+    const assembled = [...this.#assembler.page(page, firstEntry, firstOffset)]
+    const fate = await this.#existing.judge(assembled, done, journalled !== null, journalled?.done === null)
+    const plan = planListing(this.#index.table, read, number, fate.isInPlace)
+    const listing = this.#openListing(number, done, plan, read)
+    await channel.send(MESSAGE.want, [writeWant(number, plan.frames)])
+    const frameOf = this.#frameNumbers(listing, plan, read)
+    let ref = 0
+    const records = assembled.flatMap((one, i): [Assembled, boolean][] => {
+      const frames = one.frames.map((_, k) => frameOf[ref + k]!)
+      const offsets = one.frames.map((_, k) => plan.offsetOf[ref + k]!)
+      ref += one.frames.length
+      const what = fate.fates[i]!
+      if (what === 'skip') return []
+      return [[{ ...one, frames, offsets, isBegun: what === 'begun' }, what === 'there']]
+    })
+    return { listing, records }
+  }
+
+  #addToRoot(read: ReadListing): void {
+    for (const record of read.records) {
+      if (record.type !== 'file' && record.type !== 'part') {
+        this.#root.add(record)
+        continue
+      }
+      this.#root.goOn(record.path)
+      for (const extent of record.extents) {
+        if (extent.kind === 'hole') this.#root.hole(extent.length)
+        else this.#root.chunk(extent.length, extent.id)
+      }
+      if (record.type === 'file') this.#root.endFile(record.metadata)
+    }
+  }
+
+  #openListing(number: number, done: Uint8Array, plan: Plan, read: ReadListing): OpenListing {
+    let apply = (): void => {}
+    const applied = new Promise<void>((resolve) => (apply = resolve))
+    const listing: OpenListing = { number, done, isComplete: false, plan, firstFrame: 0, pending: 0, isTaken: false, applied, apply }
+    this.#open.set(number, listing)
+    plan.origins.forEach((origin, ref) => {
+      if (origin === ORIGIN.wanted) return
+      this.#reusedBytes += read.lengths[ref]!
+      if (origin === ORIGIN.inPlace) done[ref] = 1
+    })
+    return listing
+  }
+
+  /** Gives the frames of a listing their numbers. @returns for each reference that of its frame */
+  #frameNumbers(listing: OpenListing, plan: Plan, read: ReadListing): Float64Array {
+    const frameOf = new Float64Array(read.refs)
+    const wanted = plan.plainLengths.map((length) => this.#frames.addWanted(length))
+    const refsOf = new Map<number, number[]>()
+    let pieces: LocalPiece[] = []
+    let local: number[] = []
+    let bytes = 0
+    const closeLocal = () => {
+      if (local.length === 0) return
+      const frame = this.#frames.addLocal(pieces)
+      for (const ref of local) frameOf[ref] = frame
+      refsOf.set(frame, local)
+      pieces = []
+      local = []
+      bytes = 0
+    }
+    for (let ref = 0; ref < read.refs; ref++) {
+      if (plan.origins[ref] === ORIGIN.inPlace) frameOf[ref] = IN_PLACE
+      else if (plan.origins[ref] === ORIGIN.wanted) {
+        const frame = (frameOf[ref] = wanted[plan.frameOf[ref]!]!)
+        const refs = refsOf.get(frame)
+        if (refs) refs.push(ref)
+        else refsOf.set(frame, [ref])
+      } else {
+        const length = read.lengths[ref]!
+        if (bytes + length > LOCAL_FRAME_BYTES) closeLocal()
+        plan.offsetOf[ref] = bytes
+        bytes += length
+        local.push(ref)
+        pieces.push({ length, open: this.#opener(plan.listingOf[ref]!, plan.refOf[ref]!) })
+      }
+    }
+    closeLocal()
+    for (const [frame, refs] of refsOf) this.#listingOfFrame.set(frame, { listing, refs })
+    listing.pending = refsOf.size
+    return frameOf
+  }
+
+  #opener(number: number, ref: number): LocalPiece['open'] {
+    return async () => {
+      await this.#failure.until(this.#open.get(number)?.applied ?? Promise.resolve())
+      const { path, offset } = this.#paths.placeOf(number, ref)
+      return { fd: this.#existing.open(path), offset }
+    }
+  }
+
+  #frameDone(frame: number, message: Message | null, bytes: number): void {
+    const { listing, refs } = this.#listingOfFrame.get(frame)!
+    this.#listingOfFrame.delete(frame)
+    for (const ref of refs) listing.done[ref] = 1
+    listing.pending--
+    this.#durable.add(listing, message, bytes)
+    this.#settle(listing)
+  }
+
+  #settle(listing: OpenListing): void {
+    if (listing.pending > 0 || !listing.isTaken) return
+    listing.isComplete = true
+    this.#open.delete(listing.number)
+    this.#durable.add(listing, null, 0)
+    listing.apply()
+  }
+
+  async #report(): Promise<void> {
+    await this.#options.channel.send(MESSAGE.progress, [
+      writeReport({ bytes: this.#bytes, entries: this.#restorer.restored, reusedBytes: this.#reusedBytes, diskPercent: 0, cpuPercent: 0 }),
+    ])
+  }
+}
+
+/** What is wrong with a listing is the peer's doing. */
+export function fromPeer<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw error instanceof WarpError ? broken(`a listing that is none: ${error.message}`) : error
+  }
+}

@@ -1,0 +1,84 @@
+/** Trees from one side to the other, in one process. */
+import fs from 'node:fs'
+import path from 'node:path'
+import t from 'tap'
+import { lookAtAll, makeDirectory, noise, plant, repeated, lines } from '../archive/support/trees.ts'
+import { plantEveryKind } from '../archive/support/every-kind.ts'
+import { MIB, channelPair, receiveOver, sendOver, transfer } from './support/transfers.ts'
+
+t.test('every kind of entry arrives as it was', async (t) => {
+  const from = path.join(makeDirectory(t), 'tree')
+  fs.mkdirSync(from)
+  plantEveryKind(from)
+  const to = makeDirectory(t)
+  const { root, received, receivedProblems, sentProblems } = await transfer([from], to)
+  t.same(receivedProblems, [])
+  t.same(sentProblems.filter(({ kind }) => kind !== 'note'), [])
+  t.same(lookAtAll(path.join(to, 'tree')), lookAtAll(from))
+  t.ok(Buffer.from(root).equals(received.root))
+  t.same(fs.readdirSync(to), ['tree'], 'nothing else is left')
+})
+
+t.test('files over many listings, duplicates, holes', async (t) => {
+  const from = path.join(makeDirectory(t), 'tree')
+  const unit = noise(1, 3 * MIB - 5)
+  plant(from, {
+    large: repeated(unit, 80 * MIB), again: repeated(unit, 40 * MIB), text: lines(2, 20 * MIB), small: 'x', same: { small: 'x', text: lines(2, 20 * MIB) },
+    empty: '',
+  })
+  fs.truncateSync(path.join(from, 'large'), 90 * MIB)
+  const to = makeDirectory(t)
+  const { receivedProblems, wireBytes } = await transfer([from], to)
+  t.same(receivedProblems, [])
+  t.same(lookAtAll(path.join(to, 'tree')), lookAtAll(from))
+  t.ok(wireBytes < 20 * MIB, 'what occurs again is not sent again')
+})
+
+t.test('a broken connection: what was received is not sent again', async (t) => {
+  const from = path.join(makeDirectory(t), 'tree')
+  plant(from, { a: noise(1, 60 * MIB), many: Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`f${i}`, noise(i, 3000)])), z: { b: noise(2, 70 * MIB), c: '' } })
+  fs.symlinkSync('a', path.join(from, 'link'))
+  fs.linkSync(path.join(from, 'a'), path.join(from, 'z', 'hard'))
+  const to = makeDirectory(t)
+  let sent = 0
+  for (const limit of [20 * MIB, 60 * MIB, 30 * MIB]) {
+    const [a, b] = channelPair()
+    const cut = setInterval(() => {
+      if (a.stats().sentBytes < limit) return
+      clearInterval(cut)
+      void a.close()
+      void b.close()
+    }, 1)
+    await Promise.all([t.rejects(sendOver(a, [from])), t.rejects(receiveOver(b, to))])
+    sent += a.stats().sentBytes
+    clearInterval(cut)
+  }
+  const { wireBytes, receivedProblems } = await transfer([from], to)
+  sent += wireBytes
+  t.same(receivedProblems, [])
+  t.same(lookAtAll(path.join(to, 'tree')), lookAtAll(from))
+  t.ok(sent < (133 + 3 * 64) * MIB, `${sent}`)
+  t.ok(wireBytes < 130 * MIB, `${wireBytes}`)
+  t.same(fs.readdirSync(to), ['tree'])
+})
+
+t.test('a source that changes between two runs', async (t) => {
+  const from = path.join(makeDirectory(t), 'tree')
+  plant(from, { a: noise(1, 20 * MIB), b: noise(2, 20 * MIB), c: noise(3, 40 * MIB), gone: 'x', d: { e: noise(4, 30 * MIB) } })
+  const to = makeDirectory(t)
+  const [a, b] = channelPair()
+  const cut = setInterval(() => {
+    if (a.stats().sentBytes < 75 * MIB) return
+    clearInterval(cut)
+    void a.close()
+    void b.close()
+  }, 1)
+  await Promise.all([t.rejects(sendOver(a, [from])), t.rejects(receiveOver(b, to))])
+  fs.rmSync(path.join(from, 'gone'))
+  fs.writeFileSync(path.join(from, 'b'), noise(5, 10 * MIB))
+  const { receivedProblems } = await transfer([from], to)
+  t.same(receivedProblems.filter(({ kind }) => kind !== 'note'), [])
+  t.ok(receivedProblems.some(({ kind, message }) => kind === 'note' && message.includes('changed')), 'it is said')
+  t.same(lookAtAll(path.join(to, 'tree')), lookAtAll(from))
+  t.same(fs.readdirSync(to), ['tree'])
+})
