@@ -62,13 +62,20 @@ export function start(command, { usage, env, cwd } = {}) {
   return { child, done, kill: () => void (groups.has(child.pid) && killGroup(child.pid)) }
 }
 
-/** First line that a process writes to one of its streams. @param {Running} running @param {'stdout' | 'stderr'} name @returns {Promise<string>} */
-export async function firstLine({ child, done }, name) {
+/**
+ * First line that a process writes to one of its streams and that is meant.
+ * @param {Running} running
+ * @param {'stdout' | 'stderr'} name
+ * @param {(line: string) => boolean} [isMeant] default: any
+ * @returns {Promise<string>}
+ */
+export async function firstLine({ child, done }, name, isMeant = () => true) {
   const lines = createInterface({ input: child[name] })
-  const line = await Promise.race([new Promise((resolve) => lines.once('line', resolve)), done])
+  const found = new Promise((resolve) => lines.on('line', (line) => isMeant(line) && resolve(line)))
+  const line = await Promise.race([found, done])
   lines.close()
   child[name].resume() // else it waits for its output to be read
-  if (typeof line !== 'string') throw new Error('it ended without a word')
+  if (typeof line !== 'string') throw new Error('it ended without the line that was waited for')
   return line
 }
 
@@ -88,8 +95,7 @@ export function startWarp(args, options) {
 export async function startListening(args, transport, ticketOn, options) {
   const running = startWarp([...args, '--transport', transport, '--listen', '127.0.0.1:0'], options)
   try {
-    const ticket = await firstLine(running, ticketOn)
-    if (!ticket.startsWith('warp1')) throw new Error(`not a ticket: ${ticket}`)
+    const ticket = await firstLine(running, ticketOn, (line) => line.startsWith('warp1'))
     const { decodeTicket } = await loadTicket()
     const { port } = decodeTicket(ticket).addresses.find(({ transports }) => transports.includes(transport))
     return { ...running, ticket, port }

@@ -1,6 +1,6 @@
 /*
- * A transfer that is interrupted and resumed (warp-transfer, resume): OFFER, ACCEPT with what is journalled, PAGE or
- * SAME for each page, WANT, FRAMEs, FINISH, publishing, DONE. The receiver owns the ticket; with RIVAL two senders hold it.
+ * A transfer that is interrupted and resumed (warp-transfer, resume): OFFER, ACCEPT with what is journalled (HAVE), LISTING or
+ * SAME for each, WANT, FRAMEs, FINISH, publishing, DONE. The receiver owns the ticket; with RIVAL two senders hold it.
  * The connection may break, and either side be killed, FAULTS times at any point; what a process held is lost then,
  * what it made durable stays, and it is started again.
  *
@@ -11,7 +11,7 @@
  * Bugs that the check must find: BUG_JOURNAL (a chunk is journalled before it is durable), BUG_BIND (the ticket is
  * bound after the peer was accepted), BUG_REMOVE (the staging directory goes before it is recorded that the transfer
  * is complete), BUG_DONE (a completed ticket refuses the sender that has not heard of it), BUG_ASKED (a chunk of two
- * pages is wanted twice).
+ * listings is wanted twice).
  *
  * run: holds safety -DFAULTS=2
  * run: holds safety -DFAULTS=1 -DRIVAL
@@ -26,9 +26,9 @@
 #define FAULTS 2
 #endif
 #define QUEUE 2
-#define PAGES 2
-/* Chunks of a page, as bits; chunk 1 is in both. */
-#define CHUNKS_OF(page) (page == 0 -> 3 : 6)
+#define LISTINGS 2
+/* Chunks of a listing, as bits; chunk 1 is in both. */
+#define CHUNKS_OF(listing) (listing == 0 -> 3 : 6)
 #define ALL_CHUNKS 7
 /* Top-level names that are moved from the staging directory to their place. */
 #define NAMES 2
@@ -37,7 +37,7 @@
 
 #define BIT(n) (1 << (n))
 
-mtype = { OFFER, ACCEPT, REFUSED, PAGE, SAME, WANT, FRAME, FINISH, DONE }
+mtype = { OFFER, ACCEPT, REFUSED, LISTING, SAME, WANT, FRAME, FINISH, DONE }
 chan toReceiver[2] = [QUEUE] of { mtype, byte };
 chan toSender[2] = [QUEUE] of { mtype, byte };
 
@@ -53,7 +53,7 @@ bool isReceiverKilled, isSenderKilled[2];
 /* Durable: at the receiver. */
 byte bound = NOBODY;      /* who may use the ticket */
 byte data;                /* chunks that are on disk in the staging directory */
-byte journalChunks, journalPages;
+byte journalChunks, journalListings;
 byte published;           /* names */
 bool isStaged = true;     /* the staging directory is there, or is not needed yet */
 bool isPublishing;        /* recorded: all is there */
@@ -79,7 +79,7 @@ inline send(queue, who, kind, content) {
 inline hang_up() { isUp = false }
 
 proctype Sender(byte me) {
-  byte known;    /* pages that the receiver has */
+  byte known;    /* listings that the receiver has */
   byte next, answered, wanted, value;
 again:
   {
@@ -105,10 +105,10 @@ connect:
     :: !IS_UP(me) -> goto connect
     fi;
     do
-    :: atomic { next < PAGES && CAN_SEND(toReceiver[me], me) ->
+    :: atomic { next < LISTINGS && CAN_SEND(toReceiver[me], me) ->
         if
         :: known & BIT(next) -> send(toReceiver[me], me, SAME, next)
-        :: else -> send(toReceiver[me], me, PAGE, next)
+        :: else -> send(toReceiver[me], me, LISTING, next)
         fi;
         next++ }
     :: atomic { toSender[me]?WANT(value) -> wanted = wanted | value; answered++; value = 0 }
@@ -122,7 +122,7 @@ connect:
         wanted = wanted & (ALL_CHUNKS - BIT(value));
         send(toReceiver[me], me, FRAME, value);
         value = 0 }
-    :: next == PAGES && answered == PAGES && wanted == 0 -> break
+    :: next == LISTINGS && answered == LISTINGS && wanted == 0 -> break
     :: !IS_UP(me) -> goto connect
     od;
     send(toReceiver[me], me, FINISH, 0);
@@ -138,7 +138,7 @@ over:
   isOver[me] = true
 }
 
-/* Asks for the chunks of a page that are neither here nor on their way. */
+/* Asks for the chunks of a listing that are neither here nor on their way. */
 inline answer() {
 #ifdef BUG_ASKED
   want = CHUNKS_OF(value) & (ALL_CHUNKS - (journalChunks | applied));
@@ -162,9 +162,9 @@ inline checkpoint() {
 #endif
   atomic {
     everJournalled = everJournalled | journalChunks;
-    journalPages = journalPages | pages;
+    journalListings = journalListings | listings;
     applied = 0;
-    pages = 0
+    listings = 0
   }
 }
 
@@ -192,13 +192,13 @@ inline remove_staging() {
     isPublishing = false;
     data = 0;
     journalChunks = 0;
-    journalPages = 0
+    journalListings = 0
   }
 }
 
 proctype Receiver() {
   byte applied;  /* chunks that were written and are not durable */
-  byte pages;    /* that came and are not journalled */
+  byte listings;    /* that came and are not journalled */
   byte asked;    /* chunks, of this connection */
   byte want, value, name;
 start:
@@ -235,19 +235,19 @@ end_listening:
       assert(firstAccepted == NOBODY || firstAccepted == value);
       firstAccepted = value
     }
-    send(toSender[caller], caller, ACCEPT, journalPages);
+    send(toSender[caller], caller, ACCEPT, journalListings);
 #ifdef BUG_BIND
     bound = value;
 #endif
     do
-    :: atomic { toReceiver[caller]?PAGE(value) -> pages = pages | BIT(value); answer() }
-    :: atomic { toReceiver[caller]?SAME(value) -> assert(journalPages & BIT(value)); answer() }
+    :: atomic { toReceiver[caller]?LISTING(value) -> listings = listings | BIT(value); answer() }
+    :: atomic { toReceiver[caller]?SAME(value) -> assert(journalListings & BIT(value)); answer() }
     :: atomic { toReceiver[caller]?FRAME(value) ->
         assert(!((everJournalled | applied) & BIT(value)));
         assert(asked & BIT(value));
         applied = applied | BIT(value);
         value = 0 }
-    :: applied != 0 || pages != 0 -> checkpoint()
+    :: applied != 0 || listings != 0 -> checkpoint()
     :: atomic { toReceiver[caller]?FINISH(value) ->
         assert((journalChunks | applied) == ALL_CHUNKS) }
       break
@@ -265,7 +265,7 @@ wait:
   } unless {
     atomic { isReceiverKilled ->
       isReceiverKilled = false;
-      applied = 0; pages = 0; asked = 0; want = 0; value = 0; name = 0 }
+      applied = 0; listings = 0; asked = 0; want = 0; value = 0; name = 0 }
   };
   goto start
 }

@@ -3,7 +3,7 @@ import { WarpError } from '../base/errors.ts'
 import { displayPath, splitPath } from '../format/path.ts'
 import { codeOf } from './os/os-error.ts'
 import { describeProblem } from './problems.ts'
-import type { TargetTree } from './os/target-tree.ts'
+import type { DirectoryHandle, TargetTree } from './os/target-tree.ts'
 import type { Place, TargetDirectories } from './target-directories.ts'
 import type { Entry } from './types.ts'
 
@@ -16,7 +16,7 @@ const MAX_WAITING = 4096
 
 /** What links need of whoever restores everything else. */
 interface Restorer {
-  readonly options: { tree: TargetTree; stripComponents: number; pathOf: (number: number) => Promise<Uint8Array> }
+  readonly options: { tree: TargetTree; stripComponents: number; keepsStaging?: boolean; pathOf: (number: number) => Promise<Uint8Array> }
   readonly directories: TargetDirectories
   put(place: Place, make: (name: Buffer) => void): boolean
   succeed(place: Place, entry: Entry): void
@@ -82,7 +82,7 @@ export class HardLinks {
     const base = this.#restorer.directories.base.components
     let made = false
     try {
-      const from = tree.openDirectory([...base, ...components])
+      const from = this.#openWith(base, components, name)
       try {
         made = this.#restorer.put(link, (madeAs) => tree.linkAt(from, name, link.directory.handle, madeAs))
       } finally {
@@ -93,6 +93,22 @@ export class HardLinks {
       this.#restorer.fail(link.path, 'unrestored', message)
     }
     if (made) this.#restorer.succeed(link, link.entry)
+  }
+
+  /** The directory that holds `name`: among what is made, or, where that was there already, in the target itself. */
+  #openWith(base: Buffer[], components: Buffer[], name: Buffer): DirectoryHandle {
+    const { tree, keepsStaging } = this.#restorer.options
+    if (keepsStaging) {
+      try {
+        const staged = tree.openDirectory([...base, ...components])
+        if (tree.lstatAt(staged, name)) return staged
+        staged.release()
+      } catch (error) {
+        if (codeOf(error) !== 'ENOENT') throw error
+      }
+      return tree.openDirectory(components)
+    }
+    return tree.openDirectory([...base, ...components])
   }
 
   /**

@@ -84,7 +84,7 @@ function eventText(event: Exclude<Told, { type: 'failed' }>, formatSigner: (key:
   if (event.type === 'connected') {
     const { transport, address, signer, resumedBytes } = event
     return [
-      `connected to ${address} over ${transport}`,
+      `connected with ${address} over ${transport}`,
       ...signer === null ? [] : [`its key is ${formatSigner(signer)}`],
       ...resumedBytes > 0 ? [`${formatBytes(resumedBytes)} of an earlier connection are there`] : [],
     ].join('; ')
@@ -95,8 +95,9 @@ function eventText(event: Exclude<Told, { type: 'failed' }>, formatSigner: (key:
 }
 
 /** What --json says of a transfer. */
-export function describeTransfer({ facts }: Wording, { root, ...numbers }: TransferResult): object {
-  return { ...facts.json, root: root && toHex(root), ...numbers }
+export function describeTransfer({ facts }: Wording, result: TransferResult): object {
+  const { root, entries, bytes, reusedBytes, sentBytes, receivedBytes, transport, connections, problems, durationMs } = result
+  return { ...facts.json, root: root && toHex(root), entries, bytes, reusedBytes, sentBytes, receivedBytes, transport, connections, problems, durationMs }
 }
 
 export function tabulateTransfer({ done, facts }: Wording, result: TransferResult): Table {

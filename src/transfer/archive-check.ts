@@ -1,7 +1,7 @@
 /**
  * Checks an archive as it passes by, in pieces of any size: its header, every block header, the tags of what is not
  * encrypted, the footer and what it counts (format-spec/warp-archive.md §5, §10). Encrypted blocks cannot be checked
- * without a key, beyond their headers.
+ * without a key, beyond their headers. All but the tags costs next to nothing, and can be had alone.
  */
 import { WarpError, atOffset } from '../base/errors.ts'
 import { BLOCK_HEADER_BYTES, FOOTER_BLOCK_BYTES, FOOTER_BODY_BYTES, HEADER_BYTES, MAX_FRAMES_BETWEEN_PAGES_BYTES, TAG_BYTES } from '../base/limits.ts'
@@ -28,26 +28,33 @@ export interface CheckedSoFar {
   openFrameBytes: number
 }
 
+export const NOTHING_CHECKED: CheckedSoFar = { position: 0, ordinal: 0, frames: 0, pages: 0, frameBytes: 0, openFrameBytes: 0 }
+
 /** The shortest file that is an archive. */
 export const MIN_ARCHIVE_BYTES = HEADER_BYTES + FOOTER_BLOCK_BYTES
 
 export class ArchiveCheck {
+  /** The archive's header and key slots, once they are there. */
+  head: { bytes: Uint8Array; encrypted: boolean } | null = null
   readonly #offer: ArchiveOffer
-  readonly #hasher = new Hasher()
+  readonly #hasher: Hasher | null
   #header: Header | null = null
-  #soFar: CheckedSoFar = { position: 0, ordinal: 0, frames: 0, pages: 0, frameBytes: 0, openFrameBytes: 0 }
+  #soFar = { ...NOTHING_CHECKED }
   /** Bytes that were pushed. */
   #arrived = 0
   /** Of what is read as a whole: the archive's header, a block's, a tag, the footer. */
   #gathered = Buffer.alloc(HEADER_BYTES)
   #gatheredBytes = 0
   #block: BlockHeader | null = null
-  /** Bytes of the block's payload that are still to come, and where its tag begins. */
+  #footerHeader = Buffer.alloc(0)
+  /** Bytes of the block's payload that are still to come; that of a footer is gathered with its tag. */
   #payloadLeft = 0
   #isComplete = false
 
-  constructor(offer: ArchiveOffer) {
+  /** @param withTags false: the tags of blocks are another's to check, but for that of the footer */
+  constructor(offer: ArchiveOffer, withTags: boolean) {
     this.#offer = offer
+    this.#hasher = withTags ? new Hasher() : null
   }
 
   /**
@@ -55,8 +62,8 @@ export class ArchiveCheck {
    * @param head the first bytes of the archive, at least its header and key slots
    * @throws {WarpError} it is not the header of what is offered
    */
-  static resume(offer: ArchiveOffer, head: Uint8Array, soFar: CheckedSoFar): ArchiveCheck {
-    const check = new ArchiveCheck(offer)
+  static resume(offer: ArchiveOffer, head: Uint8Array, soFar: CheckedSoFar, withTags: boolean): ArchiveCheck {
+    const check = new ArchiveCheck(offer, withTags)
     check.#takeHead(head.subarray(0, readHeaderSize(head)))
     check.#soFar = { ...soFar }
     check.#arrived = soFar.position
@@ -94,10 +101,9 @@ export class ArchiveCheck {
     throw new WarpError('ERR_WARP_TRUNCATED', 'the archive ends before its footer', { offset: this.#arrived })
   }
 
-  /** Of what is not encrypted all is read but the payload of a footer, which is gathered with its tag. */
   #passPayload(bytes: Uint8Array, at: number): number {
     const piece = bytes.subarray(at, at + this.#payloadLeft)
-    if (!this.#header!.encrypted) this.#hasher.update(piece)
+    if (!this.#header!.encrypted) this.#hasher?.update(piece)
     this.#payloadLeft -= piece.length
     return piece.length
   }
@@ -135,11 +141,13 @@ export class ArchiveCheck {
   }
 
   #takeHead(head: Uint8Array): void {
-    const { header } = atOffset(0, () => readHeader(Buffer.from(head), hash))
+    const bytes = Uint8Array.from(head)
+    const { header } = atOffset(0, () => readHeader(bytes, hash))
     if (!equalBytes(header.archiveId, this.#offer.archiveId) || !equalBytes(hash(head), this.#offer.headDigest)) {
       throw brokenProtocol('the archive is another than the one that is offered')
     }
     this.#header = header
+    this.head = { bytes, encrypted: header.encrypted }
   }
 
   #openBlock(bytes: Buffer): void {
@@ -151,7 +159,8 @@ export class ArchiveCheck {
       throw new WarpError('ERR_WARP_TRUNCATED', 'the archive ends inside a block, or without a footer', { offset: position })
     }
     if (header.kind === KIND.footer && left > 0) throw new WarpError('ERR_WARP_TRAILING_BYTES', 'bytes follow the archive', { offset: position + FOOTER_BLOCK_BYTES })
-    this.#hasher.reset().update(bytes)
+    this.#hasher?.reset().update(bytes)
+    if (header.kind === KIND.footer) this.#footerHeader = Buffer.from(bytes)
     this.#payloadLeft = header.kind === KIND.footer ? 0 : header.storedLength
     this.#block = header
   }
@@ -160,8 +169,9 @@ export class ArchiveCheck {
     const soFar = this.#soFar
     const offset = soFar.position
     const body = end.subarray(0, end.length - TAG_BYTES)
-    if (!this.#header!.encrypted) {
-      const digest = this.#hasher.update(body).digest()
+    const isFooter = header.kind === KIND.footer
+    if (!this.#header!.encrypted && (isFooter || this.#hasher)) {
+      const digest = isFooter ? hash(Buffer.concat([this.#footerHeader, body])) : this.#hasher!.digest()
       if (!equalBytes(digest.subarray(0, TAG_BYTES), end.subarray(body.length))) {
         throw new WarpError('ERR_WARP_BLOCK_DAMAGED', 'a block is damaged', { offset })
       }
@@ -177,7 +187,7 @@ export class ArchiveCheck {
     } else if (header.kind === KIND.page) {
       soFar.pages++
       soFar.openFrameBytes = 0
-    } else if (header.kind === KIND.footer) this.#end(body, offset)
+    } else if (isFooter) this.#end(body, offset)
   }
 
   #end(body: Buffer, offset: number): void {

@@ -1,6 +1,6 @@
 /**
- * Receives a whole archive, byte for byte: checks it while it is written, remembers in a journal what is checked and
- * durable, and gives it its name when it is complete. Source: warp-transfer, whole archives.
+ * Receives a whole archive, byte for byte: checks its structure as it arrives and its tags once it is written, remembers
+ * in a journal what is checked and durable, and gives it its name when it is complete. Source: warp-transfer, whole archives.
  */
 import { WarpError, asWarpError } from '../base/errors.ts'
 import { MIB } from '../base/limits.ts'
@@ -9,6 +9,7 @@ import { ArchiveCheck, MIN_ARCHIVE_BYTES } from './archive-check.ts'
 import {
   ARCHIVE_MESSAGE, isSameOffer, readArchiveOffer, tailDigest, writeArchiveFrom, type ArchiveOffer,
 } from './archive-messages.ts'
+import { ArchiveTags } from './archive-tags.ts'
 import { ArchiveTarget, type ArchiveInto } from './archive-target.ts'
 import type { Channel, Message } from './channel.ts'
 import { brokenProtocol } from './credit.ts'
@@ -53,6 +54,7 @@ export class ArchiveReceiver {
   #offer: ArchiveOffer | null = null
   #target: ArchiveTarget | null = null
   #check: ArchiveCheck | null = null
+  #tags: ArchiveTags | null = null
   #failure: WarpError | null = null
   #resumedBytes = 0
   #recordedBytes = 0
@@ -98,8 +100,9 @@ export class ArchiveReceiver {
     const isKept = keep && !target.isCommitted && (this.#failure === null || this.#failure.class === 'output')
     await this.#recording
     // A kill would lose the same: nothing to fail for.
-    if (isKept && this.#check && !this.#failure) await target.record({ ...this.#check.soFar }).catch(() => {})
-    await target.close(isKept)
+    if (isKept) await this.#record(target).catch(() => {})
+    await this.#tags?.close()
+    await target.close(isKept && this.#failure?.class !== 'damaged')
   }
 
   async #receive(run: Run): Promise<ArchiveReceived> {
@@ -144,6 +147,7 @@ export class ArchiveReceiver {
     if (this.#target) {
       if (this.#target.isCommitted) throw another()
       await this.#recording
+      await this.#tags?.close()
       await this.#target.close(false)
       this.#target = null
     }
@@ -153,7 +157,7 @@ export class ArchiveReceiver {
     if (isAnother) this.#tellRestart()
     this.#offer = offer
     this.#target = target
-    this.#check = check
+    this.#checkWith(check)
     this.#recordedBytes = this.#resumedBytes = check.arrived
     return offer
   }
@@ -166,9 +170,15 @@ export class ArchiveReceiver {
     if (this.#target!.isCommitted) throw another()
     this.#tellRestart()
     await this.#recording
+    await this.#tags!.close()
     await this.#target!.restart()
-    this.#check = new ArchiveCheck(this.#offer!)
+    this.#checkWith(new ArchiveCheck(this.#offer!, false))
     this.#recordedBytes = this.#resumedBytes = 0
+  }
+
+  #checkWith(check: ArchiveCheck): void {
+    this.#check = check
+    this.#tags = new ArchiveTags(this.#target!, this.#offer!, check.soFar, (error) => this.#fail(error))
   }
 
   #tellRestart(): void {
@@ -184,17 +194,27 @@ export class ArchiveReceiver {
       release()
       this.#options.onBytes?.(position + payload.length, offer.length)
     }, (error: unknown) => this.#fail(error))
+    if (check.head) this.#tags!.reach(check.soFar, check.head)
     this.#recordIfDue()
   }
 
   #recordIfDue(): void {
-    const soFar = { ...this.#check!.soFar }
-    if (this.#recording || soFar.position - this.#recordedBytes < RECORD_BYTES) return
-    this.#recording = this.#target!.record(soFar).then(() => {
-      this.#recordedBytes = soFar.position
-    }, (error: unknown) => this.#fail(error)).finally(() => {
+    if (this.#recording || this.#check!.soFar.position - this.#recordedBytes < RECORD_BYTES) return
+    this.#recording = this.#record(this.#target!).catch((error: unknown) => this.#fail(error)).finally(() => {
       this.#recording = null
     })
+  }
+
+  /** Remembers what has come so far, once it is written, checked and durable. */
+  async #record(target: ArchiveTarget): Promise<void> {
+    const check = this.#check!
+    const soFar = { ...check.soFar }
+    if (!check.head || soFar.position === this.#recordedBytes) return
+    this.#tags!.reach(soFar, check.head, 1)
+    await this.#tags!.settled()
+    if (this.#failure) throw this.#failure
+    await target.record(soFar)
+    this.#recordedBytes = soFar.position
   }
 
   #fail(error: unknown): void {
@@ -207,9 +227,8 @@ export class ArchiveReceiver {
     if (target.isCommitted) return
     this.#check!.finish()
     await this.#recording
-    // A write that failed has said so by now: what follows would be too late.
-    await target.record({ ...this.#check!.soFar })
-    if (this.#failure) throw this.#failure
+    await this.#record(target)
+    await this.#tags!.close()
     await target.commit()
   }
 }

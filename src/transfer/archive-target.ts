@@ -92,6 +92,15 @@ export class ArchiveTarget {
     return displayPath(this.#final)
   }
 
+  get fd(): number {
+    return this.#fd
+  }
+
+  /** Resolves when nothing is being written any more that is now. */
+  written(): Promise<unknown> {
+    return Promise.all(this.#writes)
+  }
+
   /** Bytes that are being written are borrowed until it resolves. */
   async write(bytes: Uint8Array, position: number): Promise<void> {
     const writing = this.#writeAll(bytes, position)
@@ -103,7 +112,7 @@ export class ArchiveTarget {
   /** Makes everything before `soFar.position`, all of it given to `write` already, durable, and remembers it. */
   async record(soFar: CheckedSoFar): Promise<void> {
     try {
-      await Promise.all(this.#writes)
+      await this.written()
       await fdatasync(this.#fd)
       await this.#journal.append(soFar)
     } catch (error) {
@@ -114,7 +123,7 @@ export class ArchiveTarget {
   /** Forgets what is there. */
   async restart(): Promise<void> {
     try {
-      await Promise.all(this.#writes)
+      await this.written()
       await this.#journal.begin()
       fs.ftruncateSync(this.#fd, 0)
     } catch (error) {
@@ -124,7 +133,7 @@ export class ArchiveTarget {
 
   /** The last bytes before `position`, as both sides compare them. */
   async tail(position: number): Promise<Uint8Array> {
-    await Promise.all(this.#writes)
+    await this.written()
     const from = Math.max(0, position - ARCHIVE_TAIL_BYTES)
     const bytes = Buffer.allocUnsafeSlow(position - from)
     return bytes.subarray(0, readFully(this.#fd, bytes, from))
@@ -134,7 +143,7 @@ export class ArchiveTarget {
   async commit(): Promise<void> {
     if (this.isCommitted) return
     try {
-      await Promise.all(this.#writes)
+      await this.written()
       fs.fchmodSync(this.#fd, 0o666 & ~process.umask())
       await fsync(this.#fd)
       if (this.#mayReplace) fs.renameSync(this.#temporary, this.#final)
@@ -154,7 +163,7 @@ export class ArchiveTarget {
   async close(keep: boolean): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    await Promise.all(this.#writes)
+    await this.written()
     this.#closeDescriptors()
     if (!keep) for (const at of [this.#temporary, this.#journalPath]) removeIfThere(at)
   }
@@ -192,7 +201,7 @@ export class ArchiveTarget {
     }
     await this.restart()
     syncDirectory(directoryOf(this.#temporary))
-    return { check: new ArchiveCheck(offer), wasOther: size > 0 }
+    return { check: new ArchiveCheck(offer, false), wasOther: size > 0 }
   }
 
   #openJournal(offer: ArchiveOffer): void {
@@ -203,7 +212,7 @@ export class ArchiveTarget {
   #checkFrom(offer: ArchiveOffer, soFar: CheckedSoFar): ArchiveCheck {
     const head = Buffer.alloc(Math.min(soFar.position, HEADER_BYTES + MAX_SLOTS * SLOT_BYTES))
     readFully(this.#fd, head, 0)
-    return ArchiveCheck.resume(offer, head, soFar)
+    return ArchiveCheck.resume(offer, head, soFar, false)
   }
 
   /** Whether a run before that had all of it has also given it its name, and ended before it could say so. */

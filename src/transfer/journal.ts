@@ -6,6 +6,7 @@
  */
 import fs from 'node:fs'
 import { promisify } from 'node:util'
+import { WarpError } from '../base/errors.ts'
 import { MAX_PAGE_BYTES } from '../base/limits.ts'
 import { hash } from '../codec/blake3.ts'
 import { pageDigest } from '../codec/merkle.ts'
@@ -21,6 +22,8 @@ const TYPE = { start: 1, listing: 2, done: 3, publishing: 4 } as const
 /** u32 length of the payload, u8 type; the payload; 8 bytes of BLAKE3 over all of it. */
 const HEAD_BYTES = 5
 const CHECKSUM_BYTES = 8
+/** Version, offer, average. */
+const START_BYTES = 1 + OFFER_ID_BYTES + 4
 const MAX_RECORD_BYTES = MAX_PAGE_BYTES + 64
 
 export interface JournalStart {
@@ -61,28 +64,36 @@ export class Journal {
   /** Reads one that is there. @returns null if it does not even hold its start: nothing is known */
   static open(path: Buffer): Journal | null {
     const fd = opened(() => fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_NOFOLLOW))
-    const length = fs.fstatSync(fd).size
     let journal: Journal | null = null
-    let offset = 0
-    for (;;) {
-      const record = readRecord(fd, offset, length)
-      if (!record) break
-      const { type, payload } = record
-      if (journal) journal.#replay(type, payload, offset)
-      else {
-        const start = type === TYPE.start ? readStart(payload) : null
-        if (!start) break
-        journal = new Journal(fd, start)
-      }
-      offset += HEAD_BYTES + payload.length + CHECKSUM_BYTES
+    try {
+      journal = opened(() => replayed(fd))
+    } finally {
+      if (!journal) fs.closeSync(fd)
     }
-    if (!journal) {
-      fs.closeSync(fd)
-      return null
-    }
-    journal.#end = offset
-    fs.ftruncateSync(fd, offset)
     return journal
+
+    function replayed(fd: number): Journal | null {
+      const length = fs.fstatSync(fd).size
+      let journal: Journal | null = null
+      let offset = 0
+      for (;;) {
+        const record = readRecord(fd, offset, length)
+        if (!record) break
+        const { type, payload } = record
+        if (journal) {
+          if (!journal.#replay(type, payload, offset)) break
+        } else {
+          const start = type === TYPE.start ? readStart(payload) : null
+          if (!start) break
+          journal = new Journal(fd, start)
+        }
+        offset += HEAD_BYTES + payload.length + CHECKSUM_BYTES
+      }
+      if (!journal) return null
+      journal.#end = offset
+      fs.ftruncateSync(fd, offset)
+      return journal
+    }
   }
 
   /** Adds listing `number`, which is the next; or takes the place of one that was another, and of all after it. */
@@ -144,27 +155,43 @@ export class Journal {
     this.#end += record.length
   }
 
-  #replay(type: number, payload: Uint8Array, offset: number): void {
-    const reader = new ByteReader(payload)
-    if (type === TYPE.publishing) this.isPublishing = true
-    else if (type === TYPE.listing) {
-      const number = reader.varint()
-      const length = reader.remaining
-      this.listings.length = number
-      this.listings.push({ digest: pageDigest(reader.take(length)), done: [], offset: offset + HEAD_BYTES + payload.length - length, length })
-    } else if (type === TYPE.done) {
-      const number = reader.varint()
-      const isAll = reader.u8() === 1
-      const runs = Array.from({ length: reader.varint() }, (): [number, number] => [reader.varint(), reader.varint()])
-      const listing = this.listings[number]
-      if (listing) listing.done = isAll ? null : runs
+  /** @returns whether the record says something that can come next; what does not ends the journal as a torn one does */
+  #replay(type: number, payload: Uint8Array, offset: number): boolean {
+    try {
+      const reader = new ByteReader(payload)
+      if (type === TYPE.publishing) this.isPublishing = true
+      else if (type === TYPE.listing) this.#replayListing(reader, offset)
+      else if (type === TYPE.done) this.#replayDone(reader)
+      else return false
+      reader.done()
+      return true
+    } catch (error) {
+      if (error instanceof WarpError) return false
+      throw error
     }
+  }
+
+  #replayListing(reader: ByteReader, offset: number): void {
+    const number = reader.varintUpTo(this.listings.length, 'the number of a listing')
+    const start = offset + HEAD_BYTES + reader.position
+    const content = reader.take(reader.remaining)
+    this.listings.length = number
+    this.listings.push({ digest: pageDigest(content), done: [], offset: start, length: content.length })
+  }
+
+  #replayDone(reader: ByteReader): void {
+    const number = reader.varint()
+    const isAll = reader.u8() === 1
+    const runs: [number, number][] = []
+    for (let left = reader.varintUpTo(reader.remaining, 'a number of runs'); left > 0; left--) runs.push([reader.varint(), reader.varint()])
+    const listing = this.listings[number]
+    if (listing) listing.done = isAll ? null : runs
   }
 }
 
 function readStart(payload: Uint8Array): JournalStart | null {
   const reader = new ByteReader(payload)
-  if (reader.u8() !== VERSION) return null
+  if (payload.length !== START_BYTES || reader.u8() !== VERSION) return null
   return { offerId: Buffer.from(reader.take(OFFER_ID_BYTES)), average: reader.u32() }
 }
 

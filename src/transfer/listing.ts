@@ -27,7 +27,7 @@ export function readListingContent(content: Uint8Array, average: number): ReadLi
 }
 
 /** Where the chunk of a reference comes from. */
-export const ORIGIN = { inPlace: 0, wanted: 1, located: 2 } as const
+export const ORIGIN = { inPlace: 0, wanted: 1, located: 2, local: 3 } as const
 
 export interface Plan {
   /** One of ORIGIN for each reference. */
@@ -46,8 +46,11 @@ export interface Plan {
 /**
  * Decides for each reference of listing `number` where its chunk comes from, and makes it known to the index.
  * @param isInPlace for each reference: 1 if the chunk stands where it belongs
+ * @param isLocal for each reference that is not in place: whether a file on this side has the chunk
  */
-export function planListing(index: ChunkIndex, listing: ReadListing, number: number, isInPlace: Uint8Array): Plan {
+export function planListing(
+  index: ChunkIndex, listing: ReadListing, number: number, isInPlace: Uint8Array, isLocal: (ref: number) => boolean,
+): Plan {
   const { refs, words, lengths } = listing
   const plan: Plan = {
     origins: new Uint8Array(refs), frameOf: new Uint32Array(refs), offsetOf: new Uint32Array(refs),
@@ -59,6 +62,11 @@ export function planListing(index: ChunkIndex, listing: ReadListing, number: num
     const slot = index.find(words, ref * ID_WORDS)
     if (isInPlace[ref]) {
       plan.origins[ref] = ORIGIN.inPlace
+      if (slot < 0) index.set(words, ref * ID_WORDS, number, ref)
+      continue
+    }
+    if (isLocal(ref)) {
+      plan.origins[ref] = ORIGIN.local
       if (slot < 0) index.set(words, ref * ID_WORDS, number, ref)
       continue
     }
@@ -86,7 +94,7 @@ export function planListing(index: ChunkIndex, listing: ReadListing, number: num
     if (last && last[0] + last[1] === ref) last[1]++
     else runs.push([ref, 1])
   })
-  // What occurs twice in a listing lies in the frame that comes anyway.
+  // What occurs twice in a listing lies in the frame that comes anyway; what a local file has, it has twice.
   for (let ref = 0; ref < refs; ref++) {
     if (plan.origins[ref] !== ORIGIN.located || plan.listingOf[ref] !== number) continue
     const first = plan.refOf[ref]!

@@ -77,8 +77,7 @@ export function readOffer(bytes: Uint8Array): Offer {
   return reading(bytes, (reader) => {
     const kind = kindOf(reader.u8())
     const offerId = Buffer.from(reader.take(OFFER_ID_BYTES))
-    const average = reader.u32()
-    if (!(kind === KIND.archive && average === 0) && !isAverage(average)) throw broken('an average chunk size that there is not')
+    const average = averageOf(kind, reader.u32())
     const name = Buffer.from(reader.string(MAX_OWNER_NAME_BYTES, 'a name'))
     const totals = flag(reader.u8()) ? { bytes: reader.varint(), entries: reader.varint() } : null
     return { kind, offerId, average, name, totals }
@@ -94,8 +93,7 @@ export function writeAccept({ kind, average, chunkIdKey, have }: Accept): Uint8A
 export function readAccept(bytes: Uint8Array): Accept {
   return reading(bytes, (reader) => {
     const kind = kindOf(reader.u8())
-    const average = reader.u32()
-    if (average !== 0 && !isAverage(average)) throw broken('an average chunk size that there is not')
+    const average = averageOf(kind, reader.u32())
     const chunkIdKey = flag(reader.u8()) ? Buffer.from(reader.take(KEY_BYTES)) : null
     return { kind, average, chunkIdKey, have: reader.varint() }
   })
@@ -188,12 +186,23 @@ export function writeReport({ bytes, entries, reusedBytes, diskPercent, cpuPerce
 
 export function readReport(bytes: Uint8Array): Report {
   return reading(bytes, (reader) => ({
-    bytes: reader.varint(), entries: reader.varint(), reusedBytes: reader.varint(), diskPercent: reader.u8(), cpuPercent: reader.u8(),
+    bytes: reader.varint(), entries: reader.varint(), reusedBytes: reader.varint(), diskPercent: percent(reader.u8()), cpuPercent: percent(reader.u8()),
   }))
 }
 
 function kindOf(value: number): Kind {
   if (value !== KIND.tree && value !== KIND.archive && value !== KIND.stream) throw broken('a kind of transfer that there is not')
+  return value
+}
+
+/** Only an archive that goes as it is has no chunks. */
+function averageOf(kind: Kind, value: number): number {
+  if (!(kind === KIND.archive && value === 0) && !isAverage(value)) throw broken('an average chunk size that there is not')
+  return value
+}
+
+function percent(value: number): number {
+  if (value > 100) throw broken('more than all of the time')
   return value
 }
 

@@ -22,13 +22,15 @@ export interface ReceiveTreeJob {
   indexBytes: number
   report: (problem: Problem) => void
   onProgress: (done: { bytes: number; entries: number; path: Uint8Array }) => void
+  /** All stands in its place: to be noted before staging is removed. */
+  complete: () => Promise<void>
   /** The session has begun: what it knows, for the progress. */
   onReceiver: (receiver: TreeReceiver, isResumed: boolean) => void
 }
 
 /**
- * Answers an offer of a tree and receives it. When it resolves, all of it stands in the directory and is durable; the
- * peer is not told yet.
+ * Answers an offer of a tree and receives it. When it resolves, all of it stands in the directory; the peer
+ * is not told yet.
  * @throws {WarpError} the staging directory stays, and the same offer goes on from there
  */
 export async function receiveTree(job: ReceiveTreeJob): Promise<TreeReceived> {
@@ -65,6 +67,8 @@ export async function receiveTree(job: ReceiveTreeJob): Promise<TreeReceived> {
     await journal.sync()
     give(staging)
     if (receiver.rootEntry && overwrite !== 'never') applyRoot(tree, receiver.rootEntry, owner, tell)
+    // Before the journal is gone, it is known elsewhere that there is nothing to go on with.
+    await job.complete()
     const removed = staging
     staging = null
     removed.remove()

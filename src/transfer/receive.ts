@@ -115,7 +115,7 @@ export async function receive(options: ReceiveOptions): Promise<TransferResult> 
       }
       const received = into.kind === 'directory'
         ? await receiveTree({
-            ...job, directory: into.path,
+            ...job, directory: into.path, complete,
             onReceiver: (receiver) => {
               meter.diskBusyMs = () => receiver.diskBusyMs
             },
@@ -123,7 +123,7 @@ export async function receive(options: ReceiveOptions): Promise<TransferResult> 
         : await receiveIntoArchive({ ...job, into })
       const result = resultOf(received)
       peer.done = { offerId: offer.offerId, result }
-      await complete()
+      if (into.kind === 'archive') await complete()
       await channel.send(MESSAGE.done, [received.root])
       return result
     } finally {

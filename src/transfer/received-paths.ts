@@ -34,7 +34,7 @@ export class ReceivedPaths {
   }
 
   /** @throws {WarpError} ERR_WARP_HARD_LINK_TARGET: there is none of that number */
-  async pathOf(entry: number): Promise<Uint8Array> {
+  pathOf(entry: number): Uint8Array {
     let number = 0
     for (let high = this.#firstEntries.length; high - number > 1; ) {
       const middle = (number + high) >>> 1

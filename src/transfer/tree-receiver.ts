@@ -2,7 +2,7 @@
  * Receives a tree over one channel into a staging directory: reads each listing as it comes, says which chunks it
  * lacks, restores the frames that follow, and gives everything its place once the root is right.
  */
-import { ARCHIVE_ID_BYTES } from '../base/limits.ts'
+import { ARCHIVE_ID_BYTES, ID_BYTES } from '../base/limits.ts'
 import { WarpError } from '../base/errors.ts'
 import { EntryAssembler, type Assembled } from '../archive/assemble.ts'
 import { Failure } from '../archive/failure.ts'
@@ -16,13 +16,15 @@ import { RecordOrder, type Page } from '../format/page.ts'
 import type { OwnerOptions } from '../archive/restore-task.ts'
 import type { TargetTree } from '../archive/os/target-tree.ts'
 import type { Channel, Message } from './channel.ts'
+import { ChunkScanner } from './chunk-scanner.ts'
 import { Durable, type ReceivedListing } from './durable.ts'
-import { Existing } from './existing.ts'
+import { Existing, type LocalChunk } from './existing.ts'
 import { ORIGIN, planListing, readListingContent, type Plan, type ReadListing } from './listing.ts'
 import { MAX_HAVE, MAX_OPEN_LISTINGS, MESSAGE, broken, readFinish, readListing, readSame, writeHave, writeReport, writeWant, type Finish } from './messages.ts'
 import { ReceivedFrames, type LocalPiece } from './received-frames.ts'
 import { ReceivedPaths } from './received-paths.ts'
 import type { Staging } from './staging.ts'
+import { removeStrays } from './strays.ts'
 import { next } from './tree-sender.ts'
 
 /** Messages after which what they brought is made durable, bytes. */
@@ -78,6 +80,8 @@ export class TreeReceiver {
   readonly #open = new Map<number, OpenListing>()
   readonly #listingOfFrame = new Map<number, { listing: OpenListing; refs: number[] }>()
   #received = 0
+  /** The source is not as it was in the run before. */
+  #hasChanged = false
   #bytes = 0
   #reusedBytes = 0
 
@@ -92,10 +96,10 @@ export class TreeReceiver {
     this.#frames = new ReceivedFrames({ archiveId: offerId.slice(0, ARCHIVE_ID_BYTES), sealingKey: null }, (frame, message, bytes) => this.#frameDone(frame, message, bytes))
     this.#durable = new Durable(staging, CHECKPOINT_BYTES, (error) => this.#failure.fail(error))
     this.#paths = new ReceivedPaths(staging.journal, average)
-    this.#existing = new Existing({ tree, staged: staging.components, overwrite, report })
+    this.#existing = new Existing({ tree, staged: staging.components, overwrite, owner, report, pathOf: (number) => this.#paths.pathOf(number), scanner: new ChunkScanner(pool, average, null) })
     this.#restorer = new Restorer({
       tree, staging: staging.components, keepsStaging: true, overwrite: 'always', stripComponents: 0, owner, pool,
-      frames: this.#frames, chunkIdKey: null, report, pathOf: (number) => this.#paths.pathOf(number), adopt: null,
+      frames: this.#frames, chunkIdKey: null, report, pathOf: async (number) => this.#paths.pathOf(number), adopt: null,
       onBytes: (bytes, path) => {
         this.#bytes += bytes
         options.onProgress({ bytes: this.#bytes, entries: this.#restorer.restored, path })
@@ -134,6 +138,7 @@ export class TreeReceiver {
       const root = this.#root.root()
       if (finish.listings !== this.#received || !Buffer.from(root).equals(finish.root)) throw broken('another tree than its root says')
       await this.#failure.until(this.#durable.flush())
+      if (this.#hasChanged) removeStrays(this.#options.tree, this.#options.staging.components, this.#options.staging.journal, this.#received)
       this.#restorer.complete()
       await this.#report()
       return { ...finish, entries: this.#root.entries, bytes: this.#root.logicalBytes, reusedBytes: this.#reusedBytes }
@@ -174,6 +179,7 @@ export class TreeReceiver {
       if (type === MESSAGE.listing) {
         const { number, content } = readListing(payload)
         // What was journalled of the source as it was is not what it is now.
+        if (number < had) this.#hasChanged = true
         if (number < had && isAsBefore) this.#options.report({ kind: 'note', message: 'the source has changed since the last run: what differs is sent again' })
         isAsBefore = false
         this.#begin(number, content, message)
@@ -184,6 +190,7 @@ export class TreeReceiver {
       } else if (type === MESSAGE.finish) {
         const finish = readFinish(payload)
         message.release()
+        if (this.#received < had) this.#hasChanged = true
         return finish
       } else throw broken('a message that has no place here')
     }
@@ -230,10 +237,11 @@ export class TreeReceiver {
     const page = { ...read, content, location: content, frames: [], refFrames: new Uint32Array(read.refs), refOffsets: new Uint32Array(read.refs), hints: null } as Page
     const assembled = [...this.#assembler.page(page, firstEntry, firstOffset)]
     const fate = await this.#existing.judge(assembled, done, journalled !== null, journalled?.done === null)
-    const plan = planListing(this.#index.table, read, number, fate.isInPlace)
+    const localOf = (ref: number): LocalChunk | undefined => fate.local.get(idOf(read, ref))
+    const plan = planListing(this.#index.table, read, number, fate.isInPlace, (ref) => fate.local.size > 0 && localOf(ref) !== undefined)
     const listing = this.#openListing(number, done, plan, read)
     await channel.send(MESSAGE.want, [writeWant(number, plan.frames)])
-    const frameOf = this.#frameNumbers(listing, plan, read)
+    const frameOf = this.#frameNumbers(listing, plan, read, localOf)
     let ref = 0
     const records = assembled.flatMap((one, i): [Assembled, boolean][] => {
       const frames = one.frames.map((_, k) => frameOf[ref + k]!)
@@ -275,7 +283,7 @@ export class TreeReceiver {
   }
 
   /** Gives the frames of a listing their numbers. @returns for each reference that of its frame */
-  #frameNumbers(listing: OpenListing, plan: Plan, read: ReadListing): Float64Array {
+  #frameNumbers(listing: OpenListing, plan: Plan, read: ReadListing, localOf: (ref: number) => LocalChunk | undefined): Float64Array {
     const frameOf = new Float64Array(read.refs)
     const wanted = plan.plainLengths.map((length) => this.#frames.addWanted(length))
     const refsOf = new Map<number, number[]>()
@@ -304,7 +312,7 @@ export class TreeReceiver {
         plan.offsetOf[ref] = bytes
         bytes += length
         local.push(ref)
-        pieces.push({ length, open: this.#opener(plan.listingOf[ref]!, plan.refOf[ref]!) })
+        pieces.push({ length, open: plan.origins[ref] === ORIGIN.local ? this.#localOpener(localOf(ref)!) : this.#opener(plan.listingOf[ref]!, plan.refOf[ref]!) })
       }
     }
     closeLocal()
@@ -319,6 +327,10 @@ export class TreeReceiver {
       const { path, offset } = this.#paths.placeOf(number, ref)
       return { fd: this.#existing.open(path), offset }
     }
+  }
+
+  #localOpener({ path, offset }: LocalChunk): LocalPiece['open'] {
+    return async () => ({ fd: this.#existing.openTarget(path), offset })
   }
 
   #frameDone(frame: number, message: Message | null, bytes: number): void {
@@ -343,6 +355,10 @@ export class TreeReceiver {
       writeReport({ bytes: this.#bytes, entries: this.#restorer.restored, reusedBytes: this.#reusedBytes, diskPercent: 0, cpuPercent: 0 }),
     ])
   }
+}
+
+function idOf({ words }: ReadListing, ref: number): string {
+  return Buffer.from(words.buffer, ref * ID_BYTES, ID_BYTES).toString('latin1')
 }
 
 /** What is wrong with a listing is the peer's doing. */

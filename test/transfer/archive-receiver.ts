@@ -112,6 +112,7 @@ t.test('a sender that lies', async t => {
       const changed = Buffer.from(bytes)
       changed[5000] ^= 1
       await side.a.send(data, [changed])
+      await side.a.send(end, [u64(bytes.length)])
     }],
     ['more than it says', 'ERR_WARP_PEER_PROTOCOL', async (side) => { await begin(side.a, offered); await side.a.send(data, [bytes, Buffer.alloc(1)]) }],
     ['a block over the end', 'ERR_WARP_TRUNCATED', async (side) => { await begin(side.a, { ...offered, length: bytes.length - 400 }); await side.a.send(data, [bytes.subarray(0, -400)]) }],

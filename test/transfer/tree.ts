@@ -64,7 +64,7 @@ t.test('a broken connection: what was received is not sent again', async (t) => 
 
 t.test('a source that changes between two runs', async (t) => {
   const from = path.join(makeDirectory(t), 'tree')
-  plant(from, { a: noise(1, 20 * MIB), b: noise(2, 20 * MIB), c: noise(3, 40 * MIB), gone: 'x', d: { e: noise(4, 30 * MIB) } })
+  plant(from, { a: noise(1, 20 * MIB), b: noise(2, 20 * MIB), c: noise(3, 40 * MIB), a0gone: 'x', d: { e: noise(4, 30 * MIB) } })
   const to = makeDirectory(t)
   const [a, b] = channelPair()
   const cut = setInterval(() => {
@@ -74,11 +74,42 @@ t.test('a source that changes between two runs', async (t) => {
     void b.close()
   }, 1)
   await Promise.all([t.rejects(sendOver(a, [from])), t.rejects(receiveOver(b, to))])
-  fs.rmSync(path.join(from, 'gone'))
+  fs.rmSync(path.join(from, 'a0gone'))
   fs.writeFileSync(path.join(from, 'b'), noise(5, 10 * MIB))
   const { receivedProblems } = await transfer([from], to)
   t.same(receivedProblems.filter(({ kind }) => kind !== 'note'), [])
   t.ok(receivedProblems.some(({ kind, message }) => kind === 'note' && message.includes('changed')), 'it is said')
   t.same(lookAtAll(path.join(to, 'tree')), lookAtAll(from))
+  t.same(fs.readdirSync(to), ['tree'])
+})
+
+t.test('what is in the target already', async (t) => {
+  const from = path.join(makeDirectory(t), 'tree')
+  plant(from, {
+    big: noise(1, 40 * MIB), text: lines(2, 5 * MIB), same: noise(9, 5000), empty: '', d: { moved: noise(3, 3 * MIB) },
+    ...Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`f${i}`, noise(i, 2000)])),
+  })
+  fs.linkSync(path.join(from, 'text'), path.join(from, 'textlink'))
+  fs.symlinkSync('text', path.join(from, 'symlink'))
+  const to = makeDirectory(t)
+  await transfer([from], to)
+  const ctime = fs.statSync(path.join(to, 'tree', 'same')).ctimeMs
+  const again = await transfer([from], to)
+  t.same(again.receivedProblems, [], 'nothing is kept that is the same')
+  t.ok(again.wireBytes < 300_000, `${again.wireBytes}: the listings`)
+  t.equal(fs.statSync(path.join(to, 'tree', 'same')).ctimeMs, ctime, 'what is the same is not touched')
+
+  const file = path.join(from, 'big')
+  const fd = fs.openSync(file, 'r+')
+  fs.writeSync(fd, 'x', 20 * MIB)
+  fs.closeSync(fd)
+  fs.writeFileSync(path.join(from, 'text'), Buffer.concat([Buffer.from('inserted'), lines(2, 5 * MIB)]))
+  const kept = await transfer([from], to)
+  t.ok(kept.receivedProblems.some(({ kind, path: at }) => kind === 'unrestored' && at === 'tree/big'), 'without --overwrite it is kept, and said')
+  t.notSame(lookAtAll(path.join(to, 'tree')), lookAtAll(from))
+  const changed = await transfer([from], to, {}, { overwrite: 'always' })
+  t.same(changed.receivedProblems, [])
+  t.same(lookAtAll(path.join(to, 'tree')), lookAtAll(from))
+  t.ok(changed.wireBytes < 400_000, `${changed.wireBytes}: about a chunk of each, and the listing`)
   t.same(fs.readdirSync(to), ['tree'])
 })

@@ -32,6 +32,7 @@ class PipeMeeting implements Meeting {
   readonly #meet: Pipe
   readonly #closing = new AbortController()
   #timer: NodeJS.Timeout | undefined
+  #isLeft = false
 
   constructor(options: MeetingOptions, meet: Pipe, ticket: OwnTicket, door: Door) {
     this.#meet = meet
@@ -50,6 +51,7 @@ class PipeMeeting implements Meeting {
   }
 
   async next(): Promise<Met> {
+    if (this.#isLeft && !this.#reception.hasSessions) this.#reception.close(gone())
     const error = (): WarpError => new WarpError('ERR_WARP_PEER_LOST', 'the near side of ssh did not connect')
     return await this.#reception.next({ waitMs: RETURN_MS, error })
   }
@@ -80,10 +82,14 @@ class PipeMeeting implements Meeting {
 
   /** The near side has gone. */
   #leave(): void {
-    const gone = new WarpError('ERR_WARP_PEER_LOST', 'the near side of ssh has gone')
-    if (this.#reception.hasSessions) this.#timer ??= setTimeout(() => this.#reception.expel(gone), GRACE_MS)
-    else this.#reception.close(gone)
+    this.#isLeft = true
+    if (this.#reception.hasSessions) this.#timer ??= setTimeout(() => this.#reception.expel(gone()), GRACE_MS)
+    else this.#reception.close(gone())
   }
+}
+
+function gone(): WarpError {
+  return new WarpError('ERR_WARP_PEER_LOST', 'the near side of ssh has gone')
 }
 
 /** @throws {WarpError} ERR_WARP_PEER_LOST: nobody reads the ticket; ERR_WARP_USAGE: nothing can be listened on */

@@ -98,7 +98,7 @@ export function makeHostKey(binding: Binding): HostKey {
   const config = new binding.QuinnConfig({
     privateKeyProto,
     ...TIMES_MS,
-    // One for the bytes, one to say that the end has arrived.
+    // One for the bytes, one to say that the end has arrived: a peer cannot open more.
     maxConcurrentStreamLimit: 2,
     maxStreamData: WINDOW_BYTES,
     maxConnectionData: WINDOW_BYTES,

@@ -111,9 +111,6 @@ export class QuicConnection extends BaseConnection {
       await this.#native.inboundStream()
     } catch {
       // It has ended, and `closed` says so.
-      return
     }
-    // Nobody opens more than that.
-    this.#native.inboundStream().then(() => this.fail(lost(this.remoteAddress, 'the peer opens streams that nobody asked for')), () => {})
   }
 }

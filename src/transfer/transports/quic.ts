@@ -105,7 +105,7 @@ async function listen({ host, port: wanted, certificate, signal }: ListenOptions
   let isClosing = false
   let freed: Promise<unknown> | null = null
   const freeIfIdle = (): void => {
-    if (isClosing && open.size === 0) freed ??= Promise.all(servers.map((server) => server.abort()))
+    if (isClosing && open.size === 0) freed ??= Promise.allSettled(servers.map((server) => server.abort()))
   }
 
   const welcome = async (native: NativeConnection): Promise<void> => {

@@ -70,12 +70,14 @@ function welcome(raw: net.Socket, certificate: Certificate, secureContext: tls.S
     }
     const timer = setTimeout(drop, HANDSHAKE_MS)
     raw.once('close', drop)
+    socket.once('end', drop)
     socket.on('error', drop)
     socket.once('secure', () => {
       const shown = fingerprintOf(socket)
       if (!shown || socket.alpnProtocol !== ALPN) return drop()
       clearTimeout(timer)
       raw.off('close', drop)
+      socket.off('end', drop)
       socket.off('error', drop)
       resolve(connectionOver(socket, raw, certificate, shown, false))
     })

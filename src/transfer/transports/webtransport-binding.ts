@@ -39,6 +39,8 @@ export interface Server {
   stopServer(): void
   address(): { port: number; host: string } | null
   sessionStream(path: string): ReadableStream<Session>
+  /** Internal: the server of HTTP/2. */
+  transportInt?: { serverInt?: { maxConnections: number } }
 }
 
 interface Package {
@@ -53,14 +55,21 @@ export interface Binding extends Package {
 
 /** Bytes that may be under way to a reader. */
 const STREAM_WINDOW_BYTES = 4 * 1024 * 1024
-const SESSION_WINDOW_BYTES = 4 * STREAM_WINDOW_BYTES
+const SESSION_WINDOW_BYTES = STREAM_WINDOW_BYTES
+/** Connections of TCP that a server takes. */
+const MAX_CONNECTIONS = 256
 
-/** Node 20 cannot tell a peer of these by the settings of HTTP/2, so they are part of the protocol. */
-export const WINDOWS = {
+/** What a session may hold. Node 20 cannot tell a peer of these by the settings of HTTP/2, so they are part of the protocol. */
+export const LIMITS = {
   initialStreamFlowControlWindow: STREAM_WINDOW_BYTES,
   initialSessionFlowControlWindow: SESSION_WINDOW_BYTES,
   streamFlowControlWindowSizeLimit: STREAM_WINDOW_BYTES,
   sessionFlowControlWindowSizeLimit: SESSION_WINDOW_BYTES,
+  // The one that carries the bytes; as few as can be said of the others. A client has other names for them.
+  initialBidirectionalStreams: 1,
+  initialUnidirectionalStreams: 1,
+  initialBidirectionalSendStreams: 1,
+  initialUnidirectionalSendStreams: 1,
 }
 
 const PACKAGE = '@fails-components/webtransport'
@@ -96,6 +105,11 @@ function isInstalled(name: string): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ERR_PACKAGE_PATH_NOT_EXPORTED'
   }
+}
+
+/** Strangers are bounded in number before they have a session. */
+export function boundConnections({ transportInt }: Server): void {
+  if (transportInt?.serverInt) transportInt.serverInt.maxConnections = MAX_CONNECTIONS
 }
 
 /** Makes a session push no more than its windows hold: left alone it queues all that comes. */

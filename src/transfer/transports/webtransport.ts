@@ -6,7 +6,7 @@ import { WarpError } from '../../base/errors.ts'
 import type { Certificate, Connection, ConnectOptions, Listener, ListenOptions, Transport } from '../connection.ts'
 import { AcceptQueue, HANDSHAKE_MS } from './accept-queue.ts'
 import { anotherCertificate, hostPort, listenError, settleWithin, unreachable } from './attempt.ts'
-import { loadBinding, WINDOWS, type Binding, type Server, type Session } from './webtransport-binding.ts'
+import { boundConnections, LIMITS, loadBinding, type Binding, type Server, type Session } from './webtransport-binding.ts'
 import { WebTransportConnection } from './webtransport-connection.ts'
 
 const PATH = '/warp-transfer/1'
@@ -49,7 +49,7 @@ async function connect(options: ConnectOptions): Promise<Connection> {
       forceReliable: !hasHttp3,
       quicConnectTimeout: timeoutMs,
       webTransportConnectTimeout: timeoutMs,
-      ...WINDOWS,
+      ...LIMITS,
     })
     session.closed.catch(() => {})
     const attempt = async (): Promise<Connection> => {
@@ -91,7 +91,7 @@ async function open({ HttpServer, hasHttp3 }: Binding, { host, port, certificate
     cert: certificate.certificatePem,
     privKey: certificate.privateKeyPem,
     reliability: hasHttp3 ? 'both' : 'reliableOnly',
-    ...WINDOWS,
+    ...LIMITS,
   })
   server.startServer()
   try {
@@ -99,6 +99,7 @@ async function open({ HttpServer, hasHttp3 }: Binding, { host, port, certificate
   } catch (error) {
     throw listenError(hostPort(host, port), error)
   }
+  boundConnections(server)
   return server
 }
 

@@ -121,7 +121,7 @@ const act = ({ onEvent, onProblem }: SendOptions) => {
 t.test('events as lines', async t => {
   const { told } = await run(['a', '--to', TICKET], { act })
   t.match(told.map(({ what }) => what), [
-    'connected to [::1]:4433 over tls; its key is warp-signer132; 1.5 MB of an earlier connection are there',
+    'connected with [::1]:4433 over tls; its key is warp-signer132; 1.5 MB of an earlier connection are there',
     'the connection broke: reset; trying again in 2.00 s',
     'the connection broke: reset; waiting for the other side',
     { kind: 'unrestored', message: 'a transfer failed: no' },

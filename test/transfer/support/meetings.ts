@@ -1,16 +1,16 @@
 /** Meetings of both sides in one process, over loopback. */
 import { randomBytes } from 'node:crypto'
-import type { TestBase } from 'tap'
+import type { Test as TapTest } from 'tap'
 import { openMeeting, type Meeting, type MeetingOptions, type Met } from '../../../src/transfer/meeting.ts'
 import type { Meet } from '../../../src/transfer/types.ts'
 
-export type Test = Pick<TestBase, 'testdir' | 'teardown'>
+export type Test = Pick<TapTest, 'testdir' | 'teardown'>
 
 /** Far above what a meeting takes here. */
 export const WAIT_MS = 60_000
 
-export async function open(t: Test, meet: Meet, rest: Partial<MeetingOptions> = {}): Promise<Meeting> {
-  const meeting = await openMeeting({ meet, role: 'send', transferId: randomBytes(16), subject: 'tests', waitMs: WAIT_MS, transport: 'tls', ...rest })
+/** `meeting`, which is closed at the end of the test with all connections that it has given. */
+export function closing(t: Test, meeting: Meeting): Meeting {
   t.teardown(() => meeting.close())
   return {
     next: async () => {
@@ -21,6 +21,10 @@ export async function open(t: Test, meet: Meet, rest: Partial<MeetingOptions> = 
     completed: (met) => meeting.completed(met),
     close: () => meeting.close(),
   }
+}
+
+export async function open(t: Test, meet: Meet, rest: Partial<MeetingOptions> = {}): Promise<Meeting> {
+  return closing(t, await openMeeting({ meet, role: 'send', transferId: randomBytes(16), subject: 'tests', waitMs: WAIT_MS, transport: 'tls', ...rest }))
 }
 
 export interface Listening {

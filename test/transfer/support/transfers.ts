@@ -56,7 +56,7 @@ export async function receiveOver(
   try {
     const received = await receiveTree({
       channel, offer, directory, options: more, pool, indexBytes: planMemory(undefined, 32 * MIB, 1).indexBytes,
-      report: (problem) => problems.push(problem), onProgress: () => {}, onReceiver: () => {},
+      report: (problem) => problems.push(problem), onProgress: () => {}, onReceiver: () => {}, complete: async () => {},
     })
     await channel.send(MESSAGE.done, [received.root])
     return received

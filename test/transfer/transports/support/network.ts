@@ -1,5 +1,7 @@
 /** What every transport must do that listens and connects. */
 import type { Test } from 'tap'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { makeCertificate } from '../../../../src/transfer/certificate.ts'
 import type { Certificate, Connection, Listener, Transport } from '../../../../src/transfer/connection.ts'
 import { conform } from './conformance.ts'
@@ -150,5 +152,41 @@ export function conformNetwork(t: Test, transport: Transport, { stallBytes, tell
     controller.abort(reason)
     t.equal(await waiting, null)
     await listener.close()
+  })
+
+  t.test('nothing keeps the process alive once all is closed', async (t) => {
+    const url = (path: string): string => JSON.stringify(new URL(`../../../../src/transfer/${path}`, import.meta.url))
+    const code = `
+      import { makeCertificate } from ${url('certificate.ts')}
+      import { TRANSPORTS } from ${url('dial.ts')}
+      const transport = await TRANSPORTS.${transport.kind}()
+      const [own, theirs] = await Promise.all([makeCertificate(), makeCertificate()])
+      const host = '127.0.0.1'
+      const listener = await transport.listen({ host, port: 0, certificate: theirs })
+      const options = { ...listener.address, certificate: own, fingerprint: theirs.fingerprint, timeoutMs: 20000 }
+      const pairs = []
+      for (let i = 0; i < 3; i++) pairs.push(await Promise.all([transport.connect(options), listener.accept()]))
+      await transport.connect({ ...options, port: 9, timeoutMs: 300 }).catch((error) => console.log(error.code))
+      const [[near, far], [lost], [broken]] = pairs
+      await near.write([Buffer.from('hello')])
+      await near.end()
+      while (await far.read()) {}
+      await far.end()
+      while (await near.read()) {}
+      near.close()
+      far.close()
+      lost.close()
+      broken.read().catch(() => {})
+      broken.close()
+      await listener.close()
+      console.log('all closed')`
+    const child = spawn(process.execPath, [...process.execArgv, '--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
+    t.teardown(() => child.kill('SIGKILL'))
+    let told = ''
+    child.stdout.on('data', (text: Buffer) => (told += String(text)))
+    // tap ends the test if it does not.
+    const [status] = await once(child, 'close')
+    t.equal(status, 0)
+    t.equal(told, 'ERR_WARP_PEER_UNREACHABLE\nall closed\n', 'and nothing else is printed')
   })
 }
