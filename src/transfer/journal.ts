@@ -107,7 +107,11 @@ export class Journal {
 
   /** The content of a listing. */
   contentOf(number: number): Uint8Array {
-    const { offset, length } = this.listings[number]!
+    return this.read(this.listings[number]!)
+  }
+
+  /** The content of a listing, also of one whose place another has taken. */
+  read({ offset, length }: JournalledListing): Uint8Array {
     const content = Buffer.allocUnsafeSlow(length)
     readFully(this.#fd, content, offset)
     return content
@@ -159,11 +163,10 @@ export class Journal {
   #replay(type: number, payload: Uint8Array, offset: number): boolean {
     try {
       const reader = new ByteReader(payload)
-      if (type === TYPE.publishing) this.isPublishing = true
-      else if (type === TYPE.listing) this.#replayListing(reader, offset)
+      if (type === TYPE.listing) this.#replayListing(reader, offset)
       else if (type === TYPE.done) this.#replayDone(reader)
+      else if (type === TYPE.publishing && reader.remaining === 0) this.isPublishing = true
       else return false
-      reader.done()
       return true
     } catch (error) {
       if (error instanceof WarpError) return false
@@ -180,12 +183,12 @@ export class Journal {
   }
 
   #replayDone(reader: ByteReader): void {
-    const number = reader.varint()
+    const listing = this.listings[reader.varintUpTo(this.listings.length - 1, 'the number of a listing')]!
     const isAll = reader.u8() === 1
     const runs: [number, number][] = []
     for (let left = reader.varintUpTo(reader.remaining, 'a number of runs'); left > 0; left--) runs.push([reader.varint(), reader.varint()])
-    const listing = this.listings[number]
-    if (listing) listing.done = isAll ? null : runs
+    reader.done()
+    listing.done = isAll ? null : runs
   }
 }
 

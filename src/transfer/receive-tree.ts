@@ -7,6 +7,8 @@ import type { Problem } from '../archive/types.ts'
 import type { Entry } from '../archive/types.ts'
 import type { Pool } from '../engine/pool.ts'
 import type { Channel } from './channel.ts'
+import type { Journal } from './journal.ts'
+import { keepKnownListings, openKnownListings } from './known-listings.ts'
 import { KIND, MESSAGE, writeAccept, type Offer } from './messages.ts'
 import { publish } from './publish.ts'
 import { Staging } from './staging.ts'
@@ -19,6 +21,8 @@ export interface ReceiveTreeJob {
   directory: string
   options: Pick<ReceiveOptions, 'overwrite' | 'sameOwner' | 'numericOwner' | 'tempDir'>
   pool: Pool
+  /** Where listings are kept for the next time; null: nowhere. */
+  stateDir: string | null
   indexBytes: number
   report: (problem: Problem) => void
   onProgress: (done: { bytes: number; entries: number; path: Uint8Array }) => void
@@ -44,6 +48,7 @@ export async function receiveTree(job: ReceiveTreeJob): Promise<TreeReceived> {
   const overwrite = options.overwrite ?? 'never'
   const owner = { sameOwner: options.sameOwner ?? defaultSameOwner(), numericOwner: options.numericOwner ?? false }
   let staging: Staging | null = null
+  let known: Journal | null = null
   try {
     staging = Staging.open(tree, offer.offerId, offer.average)
     const tell = (path: Uint8Array, message: string) => report({ kind: 'unrestored', message, path: displayPath(path) })
@@ -55,10 +60,11 @@ export async function receiveTree(job: ReceiveTreeJob): Promise<TreeReceived> {
       staging = Staging.open(tree, offer.offerId, offer.average)
     }
     const { journal } = staging
+    known = staging.isResumed ? null : openKnownListings(job.stateDir, directory, offer)
     const { average } = journal.start
-    await channel.send(MESSAGE.accept, [writeAccept({ kind: KIND.tree, average, chunkIdKey: null, have: journal.listings.length })])
+    await channel.send(MESSAGE.accept, [writeAccept({ kind: KIND.tree, average, chunkIdKey: null, have: (known ?? journal).listings.length })])
     const receiver = new TreeReceiver({
-      channel, offerId: offer.offerId, average, tree, staging, overwrite, owner, pool, indexBytes: job.indexBytes, tempDir: options.tempDir, report,
+      channel, offerId: offer.offerId, average, tree, staging, known, overwrite, owner, pool, indexBytes: job.indexBytes, tempDir: options.tempDir, report,
       onProgress: job.onProgress,
     })
     job.onReceiver(receiver, staging.isResumed)
@@ -69,12 +75,14 @@ export async function receiveTree(job: ReceiveTreeJob): Promise<TreeReceived> {
     if (receiver.rootEntry && overwrite !== 'never') applyRoot(tree, receiver.rootEntry, owner, tell)
     // Before the journal is gone, it is known elsewhere that there is nothing to go on with.
     await job.complete()
+    keepKnownListings(job.stateDir, directory, offer, journal)
     const removed = staging
     staging = null
     removed.remove()
     return received
   } finally {
     staging?.close()
+    known?.close()
     tree.close()
   }
 }

@@ -8,6 +8,7 @@ import type { Problem } from '../archive/types.ts'
 import type { Pool } from '../engine/pool.ts'
 import { ArchiveReceiver } from './archive-receiver.ts'
 import type { Channel } from './channel.ts'
+import { stateFolder } from './listener-record.ts'
 import { LiveReceiver } from './live-receiver.ts'
 import { KIND, MESSAGE, broken, readOffer, writeAccept, type Offer } from './messages.ts'
 import type { Met } from './meetings/met.ts'
@@ -115,7 +116,7 @@ export async function receive(options: ReceiveOptions): Promise<TransferResult> 
       }
       const received = into.kind === 'directory'
         ? await receiveTree({
-            ...job, directory: into.path, complete,
+            ...job, directory: into.path, complete, stateDir: stateFolder(options.stateDir),
             onReceiver: (receiver) => {
               meter.diskBusyMs = () => receiver.diskBusyMs
             },

@@ -19,6 +19,7 @@ import type { Channel, Message } from './channel.ts'
 import { ChunkScanner } from './chunk-scanner.ts'
 import { Durable, type ReceivedListing } from './durable.ts'
 import { Existing, type LocalChunk } from './existing.ts'
+import type { Journal, JournalledListing } from './journal.ts'
 import { ORIGIN, planListing, readListingContent, type Plan, type ReadListing } from './listing.ts'
 import { MAX_HAVE, MAX_OPEN_LISTINGS, MESSAGE, broken, readFinish, readListing, readSame, writeHave, writeReport, writeWant, type Finish } from './messages.ts'
 import { ReceivedFrames, type LocalPiece } from './received-frames.ts'
@@ -39,6 +40,8 @@ export interface TreeReceiverOptions {
   average: number
   tree: TargetTree
   staging: Staging
+  /** Listings of an earlier transfer of the same, none of which is in staging; null: there are none, or staging has its own. */
+  known: Journal | null
   overwrite: 'never' | 'always' | 'newer'
   owner: OwnerOptions
   pool: Pool
@@ -76,6 +79,8 @@ export class TreeReceiver {
   readonly #paths: ReceivedPaths
   readonly #existing: Existing
   readonly #restorer: Restorer
+  /** Listings of an earlier run, or an earlier transfer of the same. */
+  readonly #before: JournalledListing[]
   /** By number; those that are done are gone. */
   readonly #open = new Map<number, OpenListing>()
   readonly #listingOfFrame = new Map<number, { listing: OpenListing; refs: number[] }>()
@@ -88,6 +93,7 @@ export class TreeReceiver {
   constructor(options: TreeReceiverOptions) {
     this.#options = options
     const { staging, tree, pool, owner, average, offerId, overwrite, report } = options
+    this.#before = [...(options.known ?? staging.journal).listings]
     this.#root = new RootBuilder(average)
     this.#index = new SpillingIndex({
       maxBytes: options.indexBytes, tempDir: options.tempDir,
@@ -157,18 +163,16 @@ export class TreeReceiver {
     }
   }
 
-  /** Tells the digests of the listings that the journal holds. */
+  /** Tells the digests of the listings that are known. */
   async #tellHave(): Promise<void> {
-    const { channel, staging: { journal } } = this.#options
-    for (let from = 0; from < journal.listings.length; from += MAX_HAVE) {
-      await channel.send(MESSAGE.have, [writeHave(journal.listings.slice(from, from + MAX_HAVE).map(({ digest }) => digest))])
+    for (let from = 0; from < this.#before.length; from += MAX_HAVE) {
+      await this.#options.channel.send(MESSAGE.have, [writeHave(this.#before.slice(from, from + MAX_HAVE).map(({ digest }) => digest))])
     }
   }
 
   async #read(): Promise<Finish> {
-    const { channel, staging: { journal } } = this.#options
-    const had = journal.listings.length
-    let isAsBefore = true
+    const { channel, staging, report } = this.#options
+    const had = this.#before.length
     for (;;) {
       const message = await next(channel)
       const { type, payload } = message
@@ -178,19 +182,19 @@ export class TreeReceiver {
       }
       if (type === MESSAGE.listing) {
         const { number, content } = readListing(payload)
-        // What was journalled of the source as it was is not what it is now.
-        if (number < had) this.#hasChanged = true
-        if (number < had && isAsBefore) this.#options.report({ kind: 'note', message: 'the source has changed since the last run: what differs is sent again' })
-        isAsBefore = false
+        if (number < had && staging.isResumed && !this.#hasChanged) {
+          this.#hasChanged = true
+          report({ kind: 'note', message: 'the source has changed since the last run: what differs is sent again' })
+        }
         this.#begin(number, content, message)
       } else if (type === MESSAGE.same) {
         const number = readSame(payload)
-        if (number >= had || !isAsBefore) throw broken('a listing that is not there as the same')
+        if (number >= had) throw broken('a listing that is not there as the same')
         this.#begin(number, null, message)
       } else if (type === MESSAGE.finish) {
         const finish = readFinish(payload)
         message.release()
-        if (this.#received < had) this.#hasChanged = true
+        if (this.#received < had && staging.isResumed) this.#hasChanged = true
         return finish
       } else throw broken('a message that has no place here')
     }
@@ -218,9 +222,10 @@ export class TreeReceiver {
   }
 
   async #judge(number: number, given: Uint8Array | null): Promise<{ listing: OpenListing; records: [Assembled, boolean][] }> {
-    const { average, staging: { journal }, channel } = this.#options
-    const journalled = given === null ? journal.listings[number]! : null
-    const content = given ?? journal.contentOf(number)
+    const { average, staging, channel } = this.#options
+    const { journal } = staging
+    const journalled = given === null && staging.isResumed ? this.#before[number]! : null
+    const content = given ?? (this.#options.known ?? journal).read(this.#before[number]!)
     const read = fromPeer(() => readListingContent(content, average))
     const firstEntry = this.#order.entries
     const firstOffset = this.#order.nextOffset
@@ -228,7 +233,8 @@ export class TreeReceiver {
       for (const record of read.records) this.#order.next(record)
       this.#addToRoot(read)
     })
-    if (given !== null) journal.addListing(number, given)
+    // After one that has changed, those that follow are written anew.
+    if (journal.listings[number] === undefined || given !== null) journal.addListing(number, content)
     this.#paths.add(number, firstEntry, firstOffset)
     const done = new Uint8Array(read.refs)
     if (journalled) for (const [first, count] of journalled.done ?? [[0, read.refs]]) done.fill(1, first, first + count)

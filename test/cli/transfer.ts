@@ -142,11 +142,14 @@ t.test('the disk of the receiver is full', async t => {
   const disk = resolve(cwd, 'disk')
   fs.mkdirSync(disk)
   if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'warp', disk]).status !== 0) return void t.pass('skipped: tmpfs cannot be mounted here')
-  t.teardown(() => spawnSync('umount', ['-l', disk]))
-  const receiver = side(['receive', '-C', resolve(disk, 'out'), ...LISTEN], { cwd, env })
-  const sent = await warp(['send', '-v', 'src', '--to', await receiver.firstLine], { cwd, env })
-  t.match(await receiver.ended, { status: 4, stderr: /^warp: /m })
-  t.match(sent, { status: 15, stderr: /ERR_WARP_PEER_FAILED/ })
+  try {
+    const receiver = side(['receive', '-C', resolve(disk, 'out'), ...LISTEN], { cwd, env })
+    const sent = await warp(['send', '-v', 'src', '--to', await receiver.firstLine], { cwd, env })
+    t.match(await receiver.ended, { status: 4, stderr: /^warp: /m })
+    t.match(sent, { status: 15, stderr: /ERR_WARP_PEER_FAILED/ })
+  } finally {
+    spawnSync('umount', ['-l', disk])
+  }
 })
 
 t.test('what could not be read is told of', async t => {

@@ -4,10 +4,10 @@
  * other is refused as long as the ticket is known. A ticket for many takes all, until it expires.
  */
 import { WarpError } from '../../base/errors.ts'
+import { equalBytes } from '../../format/cursor.ts'
 import type { HandshakeSecret, Refusal } from '../handshake.ts'
 import type { OwnTicket } from '../listener-record.ts'
 import { secretOf } from '../ticket.ts'
-import { equalBytes } from '../../format/cursor.ts'
 
 /** Where it is kept what became of a ticket. */
 export interface TicketLedger {
@@ -66,6 +66,6 @@ export class Admission {
   }
 }
 
-export function expired(): WarpError {
-  return new WarpError('ERR_WARP_TICKET_EXPIRED', 'the ticket has expired', { hint: 'run the command again for a new one' })
+export function expired(cause?: unknown): WarpError {
+  return new WarpError('ERR_WARP_TICKET_EXPIRED', 'the ticket has expired', { cause, hint: 'the side that listens makes a new one when it is started again' })
 }

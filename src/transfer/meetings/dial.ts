@@ -1,7 +1,9 @@
 /** Meeting by a ticket, on the side that was given it. */
+import { WarpError } from '../../base/errors.ts'
 import { makeCertificate } from '../certificate.ts'
 import type { Certificate } from '../connection.ts'
 import { decodeTicket, secretOf, type Ticket } from '../ticket.ts'
+import { expired } from './admission.ts'
 import { Attempts } from './attempts.ts'
 import { reach } from './doors.ts'
 import { introduce } from './greeting.ts'
@@ -21,17 +23,30 @@ class DialMeeting extends Attempts {
     this.#certificate = certificate
   }
 
+  /** By the clock of this host, which does not count while the listener is there to ask. */
+  get #hasExpired(): boolean {
+    return Date.now() > 1000 * this.#ticket.expires
+  }
+
   protected override async attempt(): Promise<Greeting> {
     const { addresses, fingerprint } = this.#ticket
     const { signal, options } = this
     const connection = await reach({
       addresses, fingerprint, certificate: this.#certificate, transport: options.transport, timeoutMs: ATTEMPT_MS, signal,
+    }).catch((error: unknown) => {
+      throw this.#hasExpired ? expired(error) : error
     })
     return await introduce(connection, secretOf(this.#ticket), options, signal)
   }
 }
 
-/** @throws {WarpError} ERR_WARP_USAGE: the ticket is malformed */
+/** @throws {WarpError} ERR_WARP_USAGE: the ticket is malformed, or of a side that wants to do the same */
 export async function openDialMeeting(options: MeetingOptions, text: string): Promise<Meeting> {
-  return new DialMeeting(options, decodeTicket(text), await makeCertificate())
+  const ticket = decodeTicket(text)
+  if (ticket.role === options.role) {
+    throw new WarpError('ERR_WARP_USAGE', `the ticket is of a side that wants to ${ticket.role}, too`, {
+      hint: ticket.role === 'send' ? 'give it to warp receive --from' : 'give it to warp send --to',
+    })
+  }
+  return new DialMeeting(options, ticket, await makeCertificate())
 }

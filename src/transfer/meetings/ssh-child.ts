@@ -79,6 +79,8 @@ export class SshChild {
     const timer = setTimeout(() => this.#child.kill('SIGTERM'), patienceMs)
     await this.#exited
     clearTimeout(timer)
+    // A process that ssh has left behind may hold the other end.
+    if (!this.#isPipe) this.#output.destroy()
   }
 
   async #failure(): Promise<WarpError> {

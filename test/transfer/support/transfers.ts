@@ -55,7 +55,7 @@ export async function receiveOver(
   const pool = poolFor(offer.totals?.bytes ?? Infinity, 1)
   try {
     const received = await receiveTree({
-      channel, offer, directory, options: more, pool, indexBytes: planMemory(undefined, 32 * MIB, 1).indexBytes,
+      channel, offer, directory, options: more, pool, stateDir: more.stateDir ?? null, indexBytes: planMemory(undefined, 32 * MIB, 1).indexBytes,
       report: (problem) => problems.push(problem), onProgress: () => {}, onReceiver: () => {}, complete: async () => {},
     })
     await channel.send(MESSAGE.done, [received.root])
