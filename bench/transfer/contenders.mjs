@@ -43,12 +43,30 @@ async function timed(work) {
   return (performance.now() - startedMs) / 1e3
 }
 
-/** Runs until all end or one fails. @param {import('../support/transfers.mjs').Running[]} processes */
+/** A run that takes longer hangs. */
+const LIMIT_MS = 15 * 60_000
+/** For the others, once one has failed, to say why. */
+const LAST_WORDS_MS = 2000
+
+/**
+ * Runs until all end or one fails.
+ * @param {import('../support/transfers.mjs').Running[]} processes
+ * @throws {Error} what each of those that failed has said
+ */
 async function together(processes) {
+  const all = processes.map(({ done }) => done)
+  let timer
+  const limit = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not over after ${LIMIT_MS / 60_000} minutes`)), LIMIT_MS)
+  })
   try {
-    await Promise.all(processes.map(({ done }) => done))
+    await Promise.race([Promise.all(all), limit])
+  } catch (error) {
+    setTimeout(() => processes.forEach(({ kill }) => kill()), LAST_WORDS_MS)
+    const reasons = (await Promise.allSettled(all)).flatMap(({ reason }) => reason ? [reason.message] : [])
+    throw new Error([...new Set([error.message, ...reasons])].join('; '), { cause: error })
   } finally {
-    processes.forEach(({ kill }) => kill())
+    clearTimeout(timer)
   }
 }
 

@@ -80,11 +80,14 @@ export type FramePlace =
   | { block: Uint8Array; ordinal: number; sealing: Sealing }
   /** Its plaintext, in pieces of open files: [descriptor, offset, length] triples. */
   | { pieces: Float64Array }
+  /** Its plaintext. */
+  | { plain: Uint8Array }
 
 /** The plaintext of a frame. @returns valid until the next call in this thread @throws {WarpError} as `readFrame`; the system's error */
 export function plaintextOf(place: FramePlace): Uint8Array {
   if ('fd' in place) return readFrame(place.fd, place.offset, place.sealing)
   if ('pieces' in place) return readPieces(place.pieces)
+  if ('plain' in place) return place.plain
   const { block, ordinal, sealing } = place
   if (block.length < BLOCK_HEADER_BYTES) throw truncated(0)
   const header = readBlockHeaderOf(sealing, block.subarray(0, BLOCK_HEADER_BYTES), 0, { kind: KIND.frame, ordinal })

@@ -373,7 +373,7 @@ export class Restorer {
     const { place } = request
     let reply: RestoreReply
     try {
-      reply = (await pool.run('restore', request, 'block' in place ? [place.block.buffer as ArrayBuffer] : [])) as RestoreReply
+      reply = (await pool.run('restore', request, movedWith(place))) as RestoreReply
     } catch (error) {
       if (!(error instanceof WarpError) || (error.class !== 'damaged' && error.class !== 'malformed')) throw error
       const all = Uint32Array.from(job.wants.keys())
@@ -568,6 +568,12 @@ export class Restorer {
       handle.release()
     }
   }
+}
+
+/** What a task gets for good. */
+function movedWith(place: FramePlace): ArrayBuffer[] {
+  if ('block' in place) return [place.block.buffer as ArrayBuffer]
+  return 'plain' in place ? [place.plain.buffer as ArrayBuffer] : []
 }
 
 const DAMAGED = 'damaged in the archive: not restored'

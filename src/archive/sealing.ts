@@ -47,7 +47,7 @@ export function newArchive(options: NewArchiveOptions): NewArchive {
     return { header, sealing: { archiveId, sealingKey: null }, chunkIdKey: null, commitment: none, archiveId }
   }
   if (recipients.length + 1 > MAX_SLOTS) throw new WarpError('ERR_WARP_USAGE', `an archive has at most ${MAX_SLOTS} key slots`)
-  const archiveKey = options.archiveKey?.slice() ?? randomBytes(KEY_BYTES)
+  const archiveKey = options.archiveKey ? Uint8Array.from(options.archiveKey) : randomBytes(KEY_BYTES)
   const segmentSalt = randomBytes(KEY_BYTES)
   const slots: KeySlot[] = recipients.map((recipient) => wrapForRecipient({ archiveKey, archiveId, recipient, random: randomBytes }))
   if (passphrase !== undefined) {

@@ -201,16 +201,19 @@ function temporaryFor(final: string): string {
   return path.join(dir, characters.join('') + suffix)
 }
 
-/** @throws {WarpError} of class output: the file cannot be made */
-export function openSink(output: string | { fd: number }): Sink {
+/**
+ * @param temporary where the file is written until it is complete; default: a name beside it that nobody looks for
+ * @throws {WarpError} of class output: the file cannot be made
+ */
+export function openSink(output: string | { fd: number }, temporary?: string): Sink {
   if (typeof output !== 'string') return new BorrowedSink(output.fd, output.fd === 1 ? 'standard output' : `descriptor ${output.fd}`)
   try {
     const old = fs.statSync(output, { throwIfNoEntry: false })
     if (old?.isDirectory()) throw new WarpError('ERR_WARP_OUTPUT', `${output} is a directory`, { path: output, hint: 'name a file to write' })
     if (old && !old.isFile()) return new DeviceSink(fs.openSync(output, 'w'), output)
     const final = old ? fs.realpathSync(output) : output
-    const temporary = temporaryFor(final)
-    return new FileSink(fs.openSync(temporary, 'wx'), temporary, final)
+    const name = temporary ?? temporaryFor(final)
+    return new FileSink(fs.openSync(name, 'wx', temporary === undefined ? 0o666 : 0o600), name, final)
   } catch (error) {
     throw outputError(error, output)
   }

@@ -6,8 +6,8 @@ import { copy, unpack } from './base-tasks.ts'
 import { check } from './frame-reader.ts'
 import { load } from './load-task.ts'
 import { restore } from './restore-task.ts'
-import { take } from './take-task.ts'
+import { pack, take } from './take-task.ts'
 
-export const tasks: Tasks = { ...engineTasks, load, check, restore, copy, unpack, take }
+export const tasks: Tasks = { ...engineTasks, load, check, restore, copy, unpack, take, pack }
 
 if (!isMainThread) serveTasks(tasks)

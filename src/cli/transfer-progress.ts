@@ -37,13 +37,13 @@ export async function startTransferLine({ args, output }: Context, verb: string)
   }
 }
 
-/** Passes on the first of each state, and otherwise one in a while. */
+/** Passes on the first of each state, and otherwise one in a while, but nothing more while nobody is there. */
 function everySome(tell: (progress: TransferProgress) => void): (progress: TransferProgress) => void {
   let last = -Infinity
   let state: string | undefined
   return progress => {
     const now = performance.now()
-    if (progress.state === state && now - last < EVENT_INTERVAL_MS) return
+    if (progress.state === state && (state === 'waiting' || now - last < EVENT_INTERVAL_MS)) return
     last = now
     state = progress.state
     tell(progress)

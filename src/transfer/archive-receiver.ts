@@ -17,12 +17,12 @@ import { interruptible } from './interruptible.ts'
 import { readCount, writeCount } from './live-messages.ts'
 
 /** A record is due when so much more is checked, bytes. */
-const RECORD_BYTES = 16 * MIB
+const RECORD_BYTES = 8 * MIB
 /**
  * What may have come since the last record: what a kill makes come twice, with what the channel's window holds. At
  * least a record and a block more, or there would be nothing to record.
  */
-const MAX_UNRECORDED_BYTES = 40 * MIB
+const MAX_UNRECORDED_BYTES = 24 * MIB
 
 export interface ArchiveReceiveOptions {
   into: ArchiveInto

@@ -2,9 +2,11 @@
  * Receives a tree into an archive of the receiver's own: with its key, its ids and its frames as they come, sealed
  * afresh. What is written is an archive up to its last page at any time.
  */
+import fs from 'node:fs'
 import { ID_BYTES } from '../base/limits.ts'
 import { WarpError, asWarpError } from '../base/errors.ts'
 import { BlockWriter } from '../archive/block-writer.ts'
+import { ID_WORDS } from '../archive/chunk-index.ts'
 import { Failure } from '../archive/failure.ts'
 import { packIds } from '../archive/frame-jobs.ts'
 import { planFrames } from '../archive/frame-plan.ts'
@@ -14,15 +16,18 @@ import { newArchive, type NewArchive } from '../archive/sealing.ts'
 import { Sequence } from '../archive/sequence.ts'
 import { openSink, type Sink } from '../archive/sink.ts'
 import { SpillingIndex } from '../archive/spilling-index.ts'
-import type { TakeRequest } from '../archive/take-task.ts'
+import type { PackRequest, TakeRequest } from '../archive/take-task.ts'
 import { indexPagesAfter } from '../archive/tree-builder.ts'
 import type { Problem } from '../archive/types.ts'
 import type { Pool } from '../engine/pool.ts'
 import { RecordOrder, type ClosedPage } from '../format/page.ts'
 import type { Channel, Message } from './channel.ts'
+import { ArchiveParts } from './archive-parts.ts'
+import { ChunkScanner } from './chunk-scanner.ts'
 import { readListingContent, type ReadListing } from './listing.ts'
 import { KIND, MESSAGE, broken, readFinish, readListing, writeAccept, writeReport, writeWant, type Finish, type Offer, type WantedFrame } from './messages.ts'
 import { ReceivedFrames } from './received-frames.ts'
+import { averageOfReused, openReuse, type Reuse } from './reuse.ts'
 import { next } from './tree-sender.ts'
 import { fromPeer, type TreeReceived } from './tree-receiver.ts'
 import type { ReceiveOptions } from './types.ts'
@@ -33,7 +38,7 @@ export interface IntoArchiveJob {
   channel: Channel
   offer: Offer
   into: Extract<ReceiveOptions['into'], { kind: 'archive' }>
-  options: Pick<ReceiveOptions, 'overwrite' | 'tempDir'>
+  options: Pick<ReceiveOptions, 'overwrite' | 'tempDir' | 'reuse' | 'reuseKeys'>
   pool: Pool
   indexBytes: number
   report: (problem: Problem) => void
@@ -42,35 +47,60 @@ export interface IntoArchiveJob {
 
 /** @throws {WarpError} what was written so far is left, under a temporary name, if it holds a page */
 export async function receiveIntoArchive(job: IntoArchiveJob): Promise<TreeReceived> {
-  const { channel, offer, into } = job
-  const sink = openSink(into.path)
+  const { channel, offer, into, options } = job
+  if (options.overwrite !== 'always' && fs.existsSync(into.path)) {
+    throw new WarpError('ERR_WARP_OUTPUT', `${into.path} exists already`, { path: into.path, hint: 'move it away, or replace it with --overwrite always' })
+  }
+  const keys = options.reuseKeys ?? {}
+  const average = (await averageOfReused(options.reuse ?? [], keys)) ?? offer.average
+  const isEncrypted = into.passphrase !== undefined || (into.recipients?.length ?? 0) > 0
+  const parts = ArchiveParts.open(into.path, offer.offerId, average, isEncrypted)
   let archive: NewArchive
+  let sink: Sink
   try {
-    archive = newArchive({ average: offer.average, partial: false, passphrase: into.passphrase, passphraseCost: into.passphraseCost, recipients: into.recipients })
+    archive = newArchive({
+      average: parts.average, partial: false, passphrase: into.passphrase, passphraseCost: into.passphraseCost, recipients: into.recipients,
+      archiveKey: parts.archiveKey ?? undefined,
+    })
+    sink = openSink(into.path, parts.next)
   } catch (error) {
-    await sink.abandon(false)
+    parts.close()
     throw error
   }
-  const receiver = new ArchiveFiller(job, archive, sink)
+  let reuse: Reuse | null = null
+  let receiver: ArchiveFiller | null = null
   try {
+    const { chunkIdKey } = archive
+    const scanner = new ChunkScanner(job.pool, parts.average, chunkIdKey)
+    reuse = await openReuse(options.reuse ?? [], keys, { average: parts.average, chunkIdKey, scanner, indexBytes: job.indexBytes / 2, tempDir: options.tempDir, report: job.report })
+    for (const part of parts.earlier) {
+      // One that was ended before its header was written holds nothing.
+      await reuse.addArchive(part, (source) => parts.unlock(source)).catch((error: unknown) => {
+        if (!(error instanceof WarpError) || error.class !== 'malformed') throw error
+      })
+    }
+    receiver = new ArchiveFiller(job, archive, sink, parts.average, reuse.isEmpty ? null : reuse)
     await sink.write([archive.header])
-    await channel.send(MESSAGE.accept, [writeAccept({ kind: KIND.tree, average: offer.average, chunkIdKey: archive.chunkIdKey, have: 0 })])
+    await channel.send(MESSAGE.accept, [writeAccept({ kind: KIND.tree, average: parts.average, chunkIdKey, have: 0 })])
     const received = await receiver.run()
     await sink.commit()
+    parts.remove()
     return received
   } catch (thrown) {
     const error = asWarpError(thrown)
-    const left = await sink.abandon(receiver.pages > 0)
-    const hint = left === null ? error.hint : `what came so far can be read with: warp recover ${left} -o NEW.warp`
+    const left = await sink.abandon((receiver?.pages ?? 0) > 0)
+    const hint = left === null ? error.hint : `the same command goes on from here; what came so far can also be read with: warp recover ${left} -o NEW.warp`
     throw new WarpError(error.code, error.message, { ...error, hint, cause: error.cause })
   } finally {
+    reuse?.close()
+    parts.close()
     archive.sealing.sealingKey?.fill(0)
     archive.chunkIdKey?.fill(0)
   }
 }
 
 interface Planned {
-  /** Numbers of the frames that are wanted, and what is in each. */
+  /** In order, with what is in each; of one that is not asked for, the pieces that it is made of. */
   frames: { frame: number; ordinal: number; chunks: number[]; ids: Uint8Array[] }[]
   pages: { page: ClosedPage; ordinal: number }[]
 }
@@ -78,6 +108,8 @@ interface Planned {
 class ArchiveFiller {
   readonly #job: IntoArchiveJob
   readonly #archive: NewArchive
+  readonly #average: number
+  readonly #reuse: Reuse | null
   readonly #blocks: BlockWriter
   readonly #failure = new Failure()
   readonly #judging = new Sequence()
@@ -98,11 +130,13 @@ class ArchiveFiller {
   #doneBytes = 0
   #reusedBytes = 0
 
-  constructor(job: IntoArchiveJob, archive: NewArchive, sink: Sink) {
+  constructor(job: IntoArchiveJob, archive: NewArchive, sink: Sink, average: number, reuse: Reuse | null) {
     this.#job = job
     this.#archive = archive
+    this.#average = average
+    this.#reuse = reuse
     this.#blocks = new BlockWriter({
-      sink, sealing: archive.sealing, level: DEFAULT_LEVEL, thin: false, average: job.offer.average, commitment: archive.commitment, signWith: job.into.signWith ?? null,
+      sink, sealing: archive.sealing, level: DEFAULT_LEVEL, thin: false, average, commitment: archive.commitment, signWith: job.into.signWith ?? null,
     })
     this.#index = new SpillingIndex({
       maxBytes: job.indexBytes, tempDir: job.options.tempDir,
@@ -170,44 +204,71 @@ class ArchiveFiller {
   }
 
   async #judge(number: number, content: Uint8Array): Promise<Planned> {
-    const { average } = this.#job.offer
-    const read = fromPeer(() => readListingContent(content, average))
+    const read = fromPeer(() => readListingContent(content, this.#average))
     fromPeer(() => {
       for (const record of read.records) this.#order.next(record)
     })
     const preparing = this.#index.prepare(read.words)
     if (preparing) await preparing
-    const chunks = new Uint32Array(2 * read.refs)
-    read.lengths.forEach((length, ref) => (chunks[2 * ref + 1] = length))
-    const { frames, frameOf, offsetOf } = planFrames(this.#index.table, read.words, chunks, this.#frameCount)
-    const wanted: WantedFrame[] = frames.map(() => [])
+    await this.#reuse?.prepare(read.words)
+    const frameOf = new Float64Array(read.refs)
+    const offsetOf = new Uint32Array(read.refs)
     const planned: Planned = { frames: [], pages: [] }
-    frames.forEach(({ plainLength }) => {
+    const wanted: WantedFrame[] = []
+    const isHere = Uint8Array.from({ length: read.refs }, (_, ref) => (this.#reuse?.has(read.words, ref) ? 1 : 0))
+    // What is asked for lies in frames of its own: they are sealed afresh as they come.
+    this.#planRefs(read, (ref) => !isHere[ref], frameOf, offsetOf, (frame, refs, plainLength) => {
       this.#frames.addWanted(plainLength)
-      planned.frames.push({ frame: this.#frameCount++, ordinal: this.#nextOrdinal++, chunks: [], ids: [] })
-      this.#frameBytes += plainLength
+      wanted.push(runsOfRefs(refs))
+      planned.frames.push(frame)
     })
-    const first = this.#frameCount - frames.length
-    const ends = new Float64Array(frames.length)
-    for (let ref = 0; ref < read.refs; ref++) {
-      const at = frameOf[ref]! - first
-      // A chunk that occurred before lies further up.
-      if (at < 0 || offsetOf[ref] !== ends[at]) {
-        this.#reusedBytes += read.lengths[ref]!
-        continue
-      }
-      ends[at]! += read.lengths[ref]!
-      planned.frames[at]!.chunks.push(offsetOf[ref]!, read.lengths[ref]!)
-      planned.frames[at]!.ids.push(new Uint8Array(read.words.buffer, ref * ID_BYTES, ID_BYTES))
-      const runs = wanted[at]!
-      const last = runs.at(-1)
-      if (last && last[0] + last[1] === ref) last[1]++
-      else runs.push([ref, 1])
-    }
+    this.#planRefs(read, (ref) => isHere[ref] === 1, frameOf, offsetOf, (frame, refs) => {
+      this.#frames.addLocal(refs.map((ref) => this.#reuse!.piece(read.words, ref, read.lengths[ref]!)))
+      for (const ref of refs) this.#reusedBytes += read.lengths[ref]!
+      planned.frames.push(frame)
+    })
     await this.#job.channel.send(MESSAGE.want, [writeWant(number, wanted)])
     this.#addRecords(read, frameOf, offsetOf)
     planned.pages = this.#closedPages.splice(0)
     return planned
+  }
+
+  /** Puts the chunks of those references that `takes` accepts, and that are not in the archive yet, into frames. */
+  #planRefs(
+    read: ReadListing, takes: (ref: number) => boolean, frameOf: Float64Array, offsetOf: Uint32Array,
+    onFrame: (frame: Planned['frames'][number], refs: number[], plainLength: number) => void,
+  ): void {
+    const refs: number[] = []
+    for (let ref = 0; ref < read.refs; ref++) if (takes(ref)) refs.push(ref)
+    const words = new Uint32Array(refs.length * ID_WORDS)
+    const chunks = new Uint32Array(2 * refs.length)
+    refs.forEach((ref, i) => {
+      words.set(read.words.subarray(ref * ID_WORDS, (ref + 1) * ID_WORDS), i * ID_WORDS)
+      chunks[2 * i + 1] = read.lengths[ref]!
+    })
+    const first = this.#frameCount
+    const plan = planFrames(this.#index.table, words, chunks, first)
+    const frames = plan.frames.map((): { chunks: number[]; ids: Uint8Array[]; refs: number[] } => ({ chunks: [], ids: [], refs: [] }))
+    const ends = new Float64Array(frames.length)
+    refs.forEach((ref, i) => {
+      frameOf[ref] = plan.frameOf[i]!
+      offsetOf[ref] = plan.offsetOf[i]!
+      const at = plan.frameOf[i]! - first
+      // A chunk that occurred before lies further up.
+      if (at < 0 || plan.offsetOf[i] !== ends[at]) {
+        this.#reusedBytes += read.lengths[ref]!
+        return
+      }
+      ends[at]! += read.lengths[ref]!
+      frames[at]!.chunks.push(plan.offsetOf[i]!, read.lengths[ref]!)
+      frames[at]!.ids.push(new Uint8Array(read.words.buffer, ref * ID_BYTES, ID_BYTES))
+      frames[at]!.refs.push(ref)
+    })
+    plan.frames.forEach(({ plainLength }, at) => {
+      const { chunks: inFrame, ids, refs: own } = frames[at]!
+      this.#frameBytes += plainLength
+      onFrame({ frame: this.#frameCount++, ordinal: this.#nextOrdinal++, chunks: inFrame, ids }, own, plainLength)
+    })
   }
 
   #addRecords(read: ReadListing, frameOf: Float64Array, offsetOf: Uint32Array): void {
@@ -243,13 +304,18 @@ class ArchiveFiller {
   async #write({ frames, pages }: Planned): Promise<void> {
     const { pool, onProgress } = this.#job
     const taken = frames.map(async ({ frame, ordinal, chunks, ids }) => {
-      const place = (await this.#frames.at(frame)) as TakeRequest['place']
-      const request: TakeRequest = {
-        place, chunkIdKey: this.#archive.chunkIdKey, chunks: Uint32Array.from(chunks), ids: packIds(ids), to: this.#archive.sealing, ordinal,
+      const common = { chunkIdKey: this.#archive.chunkIdKey, chunks: Uint32Array.from(chunks), ids: packIds(ids), to: this.#archive.sealing, ordinal }
+      if (!this.#frames.isLocal(frame)) {
+        const place = (await this.#frames.at(frame)) as TakeRequest['place']
+        const request: TakeRequest = { ...common, place }
+        const { block } = (await pool.run('take', request, [place.block.buffer as ArrayBuffer]).catch((error: unknown) => {
+          throw error instanceof WarpError && error.class !== 'internal' && error.class !== 'interrupted' ? broken(`a frame that is none: ${error.message}`) : error
+        })) as { block: Uint8Array }
+        return block
       }
-      const { block } = (await pool.run('take', request, [place.block.buffer as ArrayBuffer]).catch((error: unknown) => {
-        throw error instanceof WarpError && error.class !== 'internal' && error.class !== 'interrupted' ? broken(`a frame that is none: ${error.message}`) : error
-      })) as { block: Uint8Array }
+      const plain = await this.#frames.plainOf(frame)
+      const request: PackRequest = { ...common, plain, level: DEFAULT_LEVEL }
+      const { block } = (await pool.run('pack', request, [plain.buffer as ArrayBuffer])) as { block: Uint8Array }
       return block
     })
     for (const one of taken) one.catch(() => {})
@@ -258,14 +324,24 @@ class ArchiveFiller {
       await this.#blocks.frames([block])
       this.#frames.done(frames[i]!.frame)
       for (let k = 1; k < frames[i]!.chunks.length; k += 2) this.#doneBytes += frames[i]!.chunks[k]!
-      onProgress({ bytes: this.#doneBytes + this.#reusedBytes, entries: this.#order.entries, path: new Uint8Array(0) })
+      onProgress({ bytes: this.#doneBytes, entries: this.#order.entries, path: new Uint8Array(0) })
     }
     for (const { page, ordinal } of pages) await this.#blocks.page(page, ordinal)
   }
 
   async #report(): Promise<void> {
     await this.#job.channel.send(MESSAGE.progress, [
-      writeReport({ bytes: this.#doneBytes + this.#reusedBytes, entries: this.#order.entries, reusedBytes: this.#reusedBytes, diskPercent: 0, cpuPercent: 0 }),
+      writeReport({ bytes: this.#doneBytes, entries: this.#order.entries, reusedBytes: this.#reusedBytes, diskPercent: 0, cpuPercent: 0 }),
     ])
   }
+}
+
+function runsOfRefs(refs: number[]): WantedFrame {
+  const runs: WantedFrame = []
+  for (const ref of refs) {
+    const last = runs.at(-1)
+    if (last && last[0] + last[1] === ref) last[1]++
+    else runs.push([ref, 1])
+  }
+  return runs
 }

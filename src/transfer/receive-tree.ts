@@ -8,8 +8,10 @@ import type { Entry } from '../archive/types.ts'
 import type { Pool } from '../engine/pool.ts'
 import type { Channel } from './channel.ts'
 import type { Journal } from './journal.ts'
+import { ChunkScanner } from './chunk-scanner.ts'
 import { keepKnownListings, openKnownListings } from './known-listings.ts'
 import { KIND, MESSAGE, writeAccept, type Offer } from './messages.ts'
+import { averageOfReused, openReuse, type Reuse } from './reuse.ts'
 import { publish } from './publish.ts'
 import { Staging } from './staging.ts'
 import { TreeReceiver, type TreeReceived } from './tree-receiver.ts'
@@ -19,7 +21,7 @@ export interface ReceiveTreeJob {
   channel: Channel
   offer: Offer
   directory: string
-  options: Pick<ReceiveOptions, 'overwrite' | 'sameOwner' | 'numericOwner' | 'tempDir'>
+  options: Pick<ReceiveOptions, 'overwrite' | 'sameOwner' | 'numericOwner' | 'tempDir' | 'reuse' | 'reuseKeys'>
   pool: Pool
   /** Where listings are kept for the next time; null: nowhere. */
   stateDir: string | null
@@ -49,22 +51,27 @@ export async function receiveTree(job: ReceiveTreeJob): Promise<TreeReceived> {
   const owner = { sameOwner: options.sameOwner ?? defaultSameOwner(), numericOwner: options.numericOwner ?? false }
   let staging: Staging | null = null
   let known: Journal | null = null
+  let reuse: Reuse | null = null
   try {
-    staging = Staging.open(tree, offer.offerId, offer.average)
+    const reused = options.reuse ?? []
+    const keys = options.reuseKeys ?? {}
+    const wished = (await averageOfReused(reused, keys)) ?? offer.average
+    staging = Staging.open(tree, offer.offerId, wished)
     const tell = (path: Uint8Array, message: string) => report({ kind: 'unrestored', message, path: displayPath(path) })
     const give = (from: Staging) => publish({ tree, from: from.components, overwrite, owner, report: tell })
     if (staging.journal.isPublishing) {
       // The run before was ended in the midst of it: what it had received is in place now, and found there.
       give(staging)
       staging.remove()
-      staging = Staging.open(tree, offer.offerId, offer.average)
+      staging = Staging.open(tree, offer.offerId, wished)
     }
     const { journal } = staging
-    known = staging.isResumed ? null : openKnownListings(job.stateDir, directory, offer)
+    known = staging.isResumed ? null : openKnownListings(job.stateDir, directory, { ...offer, average: wished })
     const { average } = journal.start
+    if (reused.length > 0) reuse = await openReuse(reused, keys, { average, chunkIdKey: null, scanner: new ChunkScanner(pool, average, null), indexBytes: job.indexBytes / 2, tempDir: options.tempDir, report })
     await channel.send(MESSAGE.accept, [writeAccept({ kind: KIND.tree, average, chunkIdKey: null, have: (known ?? journal).listings.length })])
     const receiver = new TreeReceiver({
-      channel, offerId: offer.offerId, average, tree, staging, known, overwrite, owner, pool, indexBytes: job.indexBytes, tempDir: options.tempDir, report,
+      channel, offerId: offer.offerId, average, tree, staging, known, reuse, overwrite, owner, pool, indexBytes: job.indexBytes, tempDir: options.tempDir, report,
       onProgress: job.onProgress,
     })
     job.onReceiver(receiver, staging.isResumed)
@@ -83,6 +90,7 @@ export async function receiveTree(job: ReceiveTreeJob): Promise<TreeReceived> {
   } finally {
     staging?.close()
     known?.close()
+    reuse?.close()
     tree.close()
   }
 }

@@ -5,17 +5,14 @@
 import fs from 'node:fs'
 import { WarpError } from '../base/errors.ts'
 import type { FramePlace } from '../archive/frame-reader.ts'
+import { readFully } from '../archive/load-task.ts'
 import type { RestoreFrames } from '../archive/restorer.ts'
 import type { Sealing } from '../engine/block.ts'
 import type { Message } from './channel.ts'
 import { broken } from './messages.ts'
 
-/** A chunk on this side: to be opened when the frame is made. */
-export interface LocalPiece {
-  /** @throws the system's error */
-  open: () => Promise<{ fd: number; offset: number }>
-  length: number
-}
+/** A chunk on this side, looked for when the frame is made: in a file, or as bytes. Both throw the system's error. */
+export type LocalPiece = { length: number } & ({ open: () => Promise<{ fd: number; offset: number }> } | { read: () => Promise<Uint8Array> })
 
 interface Wanted {
   frame: number
@@ -71,13 +68,19 @@ export class ReceivedFrames implements RestoreFrames {
     return frame
   }
 
+  /** Whether it is made of what is here. */
+  isLocal(frame: number): boolean {
+    return this.#local.has(frame)
+  }
+
   /** Takes the next frame that was asked for. @throws {WarpError} ERR_WARP_PEER_PROTOCOL */
   arrive(message: Message): void {
-    const wanted = this.#expected.shift()
+    const [wanted] = this.#expected
     if (!wanted) throw broken('a frame that nobody asked for')
     const { payload } = message
     // What is not in the block's header as expected, the thread that opens it finds.
     if (payload.length < 48 || payload.readUInt32LE(36) !== wanted.plainLength) throw broken('a frame of another length than was asked for')
+    this.#expected.shift()
     this.#messages.set(wanted.frame, { message, bytes: payload.length })
     wanted.resolve({ block: payload, ordinal: wanted.ordinal, sealing: this.#sealing })
   }
@@ -93,15 +96,39 @@ export class ReceivedFrames implements RestoreFrames {
     if (wanted) return wanted.place
     const pieces = this.#local.get(frame)
     if (!pieces) throw new WarpError('ERR_WARP_INTERNAL', `there is no frame ${frame}`)
+    if (pieces.some((piece) => 'read' in piece)) return { plain: await this.plainOf(frame) }
     const triples = new Float64Array(3 * pieces.length)
     const fds: number[] = []
     this.#open.set(frame, fds)
-    for (const [i, { open, length }] of pieces.entries()) {
-      const { fd, offset } = await open()
+    for (const [i, piece] of pieces.entries()) {
+      if (!('open' in piece)) throw new WarpError('ERR_WARP_INTERNAL', 'a piece that is neither in a file nor as bytes')
+      const { fd, offset } = await piece.open()
       fds.push(fd)
-      triples.set([fd, offset, length], 3 * i)
+      triples.set([fd, offset, piece.length], 3 * i)
     }
     return { pieces: triples }
+  }
+
+  /** The plaintext of a frame that is made of what is here. */
+  async plainOf(frame: number): Promise<Uint8Array> {
+    const pieces = this.#local.get(frame)!
+    const plain = Buffer.allocUnsafeSlow(pieces.reduce((sum, { length }) => sum + length, 0))
+    let end = 0
+    for (const piece of pieces) {
+      const into = plain.subarray(end, (end += piece.length))
+      if ('read' in piece) {
+        into.set(await piece.read())
+        continue
+      }
+      const { fd, offset } = await piece.open()
+      try {
+        // What is short is found by its id.
+        readFully(fd, into, offset)
+      } finally {
+        fs.closeSync(fd)
+      }
+    }
+    return plain
   }
 
   wrong(frame: number): void {

@@ -25,6 +25,7 @@ import { MAX_HAVE, MAX_OPEN_LISTINGS, MESSAGE, broken, readFinish, readListing, 
 import { ReceivedFrames, type LocalPiece } from './received-frames.ts'
 import { ReceivedPaths } from './received-paths.ts'
 import type { Staging } from './staging.ts'
+import type { Reuse } from './reuse.ts'
 import { removeStrays } from './strays.ts'
 import { next } from './tree-sender.ts'
 
@@ -42,6 +43,8 @@ export interface TreeReceiverOptions {
   staging: Staging
   /** Listings of an earlier transfer of the same, none of which is in staging; null: there are none, or staging has its own. */
   known: Journal | null
+  /** What else on this side has chunks; null: nothing. */
+  reuse: Reuse | null
   overwrite: 'never' | 'always' | 'newer'
   owner: OwnerOptions
   pool: Pool
@@ -244,7 +247,10 @@ export class TreeReceiver {
     const assembled = [...this.#assembler.page(page, firstEntry, firstOffset)]
     const fate = await this.#existing.judge(assembled, done, journalled !== null, journalled?.done === null)
     const localOf = (ref: number): LocalChunk | undefined => fate.local.get(idOf(read, ref))
-    const plan = planListing(this.#index.table, read, number, fate.isInPlace, (ref) => fate.local.size > 0 && localOf(ref) !== undefined)
+    const { reuse } = this.#options
+    await reuse?.prepare(read.words)
+    const isLocal = (ref: number) => (fate.local.size > 0 && localOf(ref) !== undefined) || (reuse?.has(read.words, ref) ?? false)
+    const plan = planListing(this.#index.table, read, number, fate.isInPlace, isLocal)
     const listing = this.#openListing(number, done, plan, read)
     await channel.send(MESSAGE.want, [writeWant(number, plan.frames)])
     const frameOf = this.#frameNumbers(listing, plan, read, localOf)
@@ -318,7 +324,7 @@ export class TreeReceiver {
         plan.offsetOf[ref] = bytes
         bytes += length
         local.push(ref)
-        pieces.push({ length, open: plan.origins[ref] === ORIGIN.local ? this.#localOpener(localOf(ref)!) : this.#opener(plan.listingOf[ref]!, plan.refOf[ref]!) })
+        pieces.push(plan.origins[ref] === ORIGIN.local ? this.#localPiece(read, ref, length, localOf(ref)) : { length, open: this.#opener(plan.listingOf[ref]!, plan.refOf[ref]!) })
       }
     }
     closeLocal()
@@ -327,7 +333,7 @@ export class TreeReceiver {
     return frameOf
   }
 
-  #opener(number: number, ref: number): LocalPiece['open'] {
+  #opener(number: number, ref: number): () => Promise<{ fd: number; offset: number }> {
     return async () => {
       await this.#failure.until(this.#open.get(number)?.applied ?? Promise.resolve())
       const { path, offset } = this.#paths.placeOf(number, ref)
@@ -335,8 +341,9 @@ export class TreeReceiver {
     }
   }
 
-  #localOpener({ path, offset }: LocalChunk): LocalPiece['open'] {
-    return async () => ({ fd: this.#existing.openTarget(path), offset })
+  #localPiece({ words }: ReadListing, ref: number, length: number, inTarget: LocalChunk | undefined): LocalPiece {
+    if (!inTarget) return this.#options.reuse!.piece(words, ref, length)
+    return { length, open: async () => ({ fd: this.#existing.openTarget(inTarget.path), offset: inTarget.offset }) }
   }
 
   #frameDone(frame: number, message: Message | null, bytes: number): void {

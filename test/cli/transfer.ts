@@ -244,7 +244,7 @@ t.test('known peers', async t => {
   for (const name of ['ann', 'eve']) await warp(['keygen', '-q', '-o', name], { cwd, env })
   const send = async (identity: string) => {
     const receiver = side(['receive', '-v', '-C', 'out', '--overwrite', 'always', '--peer', 'ann', ...LISTEN], { cwd, env })
-    const sent = await warp(['send', '-v', 'src', '--identity', identity, '--to', await receiver.firstLine], { cwd, env })
+    const sent = await warp(['send', '-v', 'src', '--identity', identity, '--wait', '20s', '--to', await receiver.firstLine], { cwd, env })
     return [sent, await receiver.ended]
   }
   t.match(await send('ann'), [{ status: 0 }, { status: 0 }])

@@ -21,21 +21,19 @@ t.test('connections that break at any moment, and receivers that are killed: byt
     const sender = await ArchiveSender.open(file)
     const options: ArchiveReceiveOptions = { ...into, into: { kind: 'directory', path: path.join(target, `${seed}`) } }
     let receiver = new ArchiveReceiver(options)
-    for (let sent = 0, received = false; !received; broken++) {
+    for (let received = false; !received; broken++) {
       const { a, b, cut } = link({ windowBytes: 8 * 1024 * 1024 })
       const runs = Promise.allSettled([sender.run(a), receiver.run(b)])
       const limit = random() * 40_000_000
       const breaking = setInterval(() => { if (b.stats().receivedBytes > limit) cut() }, 1)
       const results = await runs
       clearInterval(breaking)
-      sent += a.stats().sentBytes
       cut()
       for (const result of results) {
         if (result.status === 'rejected' && (result.reason as WarpError).code !== 'ERR_WARP_PEER_LOST') t.fail(result.reason)
       }
       received = results.every(({ status }) => status === 'fulfilled')
       if (received) {
-        t.ok(sent < bytes.length + 64 * 1024 * 1024 * (broken + 1), `${sent} bytes were sent`)
         const [, { value }] = results as PromiseFulfilledResult<{ resumedBytes: number }>[]
         if (value.resumedBytes > 0) resumed++
       } else if (random() < 0.5) {

@@ -31,8 +31,11 @@ export async function openDoor({ host, port, certificate, transport, signal }: D
   const listener = await listenAll({ host, port, certificate, transport: transport === 'pipe' ? 'auto' : transport ?? 'auto', signal })
   const transports = listener.transports as NetworkTransport[]
   const bound = listener.address.port
+  const addresses = localAddresses(host, bound)
+  // A host without any network can still be met on through a pipe.
+  if (addresses.length === 0) addresses.push({ host: '127.0.0.1', port: bound })
   return {
-    addresses: localAddresses(host, bound).map((address) => ({ ...address, transports })),
+    addresses: addresses.map((address) => ({ ...address, transports })),
     ports: Object.fromEntries(transports.map((kind) => [kind, bound])),
     accept: () => listener.accept(),
     close: () => listener.close(),

@@ -23,7 +23,7 @@ export class PeekedConnection implements Connection {
 
   /**
    * Waits for the first byte, which is still read by who reads `connection`.
-   * @throws {WarpError} ERR_WARP_PEER_SILENT, _LOST: none came; the connection is closed
+   * @throws {WarpError} ERR_WARP_PEER_LOST: none came in time; the connection is closed
    */
   static async peek(below: Connection, deadlineMs: number): Promise<{ firstByte: number; connection: Connection }> {
     const timer = setTimeout(() => below.close(), deadlineMs)

@@ -39,7 +39,7 @@ function destroy(session: Session): void {
 }
 
 async function connect(options: ConnectOptions): Promise<Connection> {
-  const { host, port, certificate, fingerprint, timeoutMs, signal } = options
+  const { host, port, fingerprint, timeoutMs, signal } = options
   signal?.throwIfAborted()
   const { WebTransport, hasHttp3 } = await bindingOrThrow()
   const place = hostPort(host, port)
@@ -55,7 +55,8 @@ async function connect(options: ConnectOptions): Promise<Connection> {
     const attempt = async (): Promise<Connection> => {
       await session.ready
       const stream = await session.createBidirectionalStream()
-      const facts = { kind: 'webtransport', isInitiator: true, localFingerprint: certificate.fingerprint, remoteFingerprint: fingerprint, remoteAddress: place } as const
+      // Who connects shows no certificate, as in a browser.
+      const facts = { kind: 'webtransport', isInitiator: true, localFingerprint: null, remoteFingerprint: fingerprint, remoteAddress: place } as const
       return new WebTransportConnection(facts, session, stream, () => destroy(session))
     }
     attempt().then(resolve, async (error: unknown) => {

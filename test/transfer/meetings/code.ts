@@ -1,11 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
+import { makeCertificate } from '../../../src/transfer/certificate.ts'
 import { parseCode } from '../../../src/transfer/code-phrase.ts'
+import type { Connection } from '../../../src/transfer/connection.ts'
+import { agreeAsInitiator, agreeAsResponder } from '../../../src/transfer/cpace.ts'
+import { announce, discover, type DiscoveryOptions } from '../../../src/transfer/discovery.ts'
+import { initiate } from '../../../src/transfer/handshake.ts'
 import type { Meeting, MeetingOptions } from '../../../src/transfer/meeting.ts'
 import { openCodeGuest } from '../../../src/transfer/meetings/code-guest.ts'
 import { openCodeHost } from '../../../src/transfer/meetings/code-host.ts'
 import type { TransferEvent } from '../../../src/transfer/types.ts'
-import type { DiscoveryOptions } from '../../../src/transfer/discovery.ts'
+import { tlsTransport } from '../../../src/transfer/transports/tls.ts'
 import { freePort, whyNoMulticast } from '../support/multicast.ts'
 import { WAIT_MS, areConnected, closing, meet, type Test } from '../support/meetings.ts'
 
@@ -96,6 +101,65 @@ t.test('a second peer with the right code', { skip }, async (t) => {
   const [again] = await meet(maker.meeting, await guest(t, maker.code, { transferId }))
   await maker.meeting.completed(again)
   await t.rejects((await guest(t, maker.code)).next(), { code: 'ERR_WARP_TICKET_USED' })
+})
+
+/** Answers to the word of `code` and runs the PAKE with another secret; then does `then`. */
+async function impostor(t: Test, code: string, then: (connection: Connection) => void): Promise<() => number> {
+  const certificate = await makeCertificate()
+  const listener = await tlsTransport.listen({ host: '127.0.0.1', port: 0, certificate })
+  const { channel } = parseCode(code)
+  const service = { word: channel, fingerprint: certificate.fingerprint, ports: { tls: listener.address.port } }
+  const announcement = await announce(service, ['127.0.0.1'], discovery)
+  t.teardown(() => Promise.all([listener.close(), announcement.close()]))
+  let met = 0
+  void (async () => {
+    for (let connection = await listener.accept(); connection !== null; connection = await listener.accept()) {
+      met++
+      await agreeAsResponder(connection, { channel, secret: 'zoo-zoo-zoo' }).catch(() => {})
+      then(connection)
+    }
+  })()
+  return () => met
+}
+
+t.test('who has answered gets one guess, even if it goes away then', { skip }, async (t) => {
+  const code = 'abandon-ability-able-about'
+  const met = await impostor(t, code, (connection) => connection.close())
+  await t.rejects((await guest(t, code)).next(), { code: 'ERR_WARP_CODE_WRONG' })
+  t.equal(met(), 1)
+})
+
+t.test('who answers without knowing the protocol has guessed nothing', { skip }, async (t) => {
+  const code = 'zebra-ability-able-about'
+  const certificate = await makeCertificate()
+  const listener = await tlsTransport.listen({ host: '127.0.0.1', port: 0, certificate })
+  const announcement = await announce({ word: 'zebra', fingerprint: certificate.fingerprint, ports: { tls: listener.address.port } }, ['127.0.0.1'], discovery)
+  t.teardown(() => Promise.all([listener.close(), announcement.close()]))
+  void listener.accept().then((connection) => connection?.close())
+  await t.rejects((await guest(t, code, { waitMs: 1000 })).next(), { code: 'ERR_WARP_PEER_UNREACHABLE' })
+})
+
+t.test('strangers who stall or say something else do not burn a code', { skip }, async (t) => {
+  const maker = await host(t)
+  const { channel } = parseCode(maker.code)
+  for await (const found of discover(channel, WAIT_MS, discovery)) {
+    const certificate = await makeCertificate()
+    const address = { host: '127.0.0.1', port: found.ports.tls!, fingerprint: found.fingerprint, certificate, timeoutMs: WAIT_MS }
+    const connect = async (): Promise<Connection> => {
+      const connection = await tlsTransport.connect(address)
+      t.teardown(() => connection.close())
+      return connection
+    }
+    await connect()
+    ;(await connect()).close()
+    await (await connect()).write([Buffer.from('GET / HTTP/1.1\r\n\r\n')])
+    await agreeAsInitiator(await connect(), { channel, secret: 'zoo-zoo-zoo' })
+    // Of the kind that resumes, and not known.
+    const unknown = { kind: 'ticket', psk: randomBytes(32), id: randomBytes(16) } as const
+    await t.rejects(initiate(await connect(), unknown, { role: 'receive', identity: null, transferId: randomBytes(16) }), { code: 'ERR_WARP_PEER_AUTH' })
+    break
+  }
+  t.ok(await areConnected(...await meet(maker.meeting, await guest(t, maker.code))))
 })
 
 t.test('nobody there, and words that are none', { skip }, async (t) => {

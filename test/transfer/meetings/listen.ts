@@ -16,6 +16,13 @@ t.test('two sides meet by a ticket', async (t) => {
   t.equal(a.authenticated.isBound, true)
 })
 
+t.test('by whatever transport passes', async (t) => {
+  const { listener, ticket } = await listen(t, t.testdir(), {}, { transport: 'auto' })
+  const [a, b] = await meet(listener, await dial(t, ticket, { transport: 'auto' }))
+  t.ok(await areConnected(a, b))
+  t.equal(a.authenticated.connection.kind, decodeTicket(ticket).addresses[0].transports[0], 'the one that comes first')
+})
+
 t.test('a wrong secret is refused at once, and disturbs nobody', async (t) => {
   const { listener, ticket } = await listen(t, t.testdir())
   const wrong = encodeTicket({ ...decodeTicket(ticket), secret: randomBytes(16) })

@@ -24,7 +24,7 @@ export const OFFER_ID = Buffer.alloc(16, 0xcd)
 export const STAGING = `.warp-receive-${OFFER_ID.toString('hex')}`
 const MIB = 2 ** 20
 /** Far above what any of this takes. */
-const DEADLINE_MS = 30_000
+const DEADLINE_MS = 15_000
 
 export class HostileSender {
   readonly channel: Channel
@@ -160,7 +160,7 @@ export async function receiveFrom(script: (sender: HostileSender) => Promise<voi
   if (await Promise.race([receiving, deadline]) === 'late') ended.inTime = false
   clearTimeout(timer)
   await Promise.all([a.close(), b.close()])
-  await Promise.all([sending, receiving])
+  if (ended.inTime) await Promise.all([sending, receiving])
   return ended
 }
 
@@ -169,7 +169,10 @@ async function receive(channel: Channel, target: string, into: Into, options: Pa
   const offer = readOffer(message!.payload)
   message!.release()
   const pool = poolFor(offer.totals?.bytes ?? Infinity, 1)
-  const job = { channel, offer, pool, indexBytes: MIB, report: (problem: Problem) => void problems.push(problem), onProgress: () => {}, onReceiver: () => {}, options }
+  const job = {
+    channel, offer, pool, options, stateDir: null, indexBytes: MIB, report: (problem: Problem) => void problems.push(problem),
+    onProgress: () => {}, onReceiver: () => {}, complete: async () => {},
+  }
   try {
     const { root } = into === 'directory'
       ? await receiveTree({ ...job, directory: target })
@@ -248,7 +251,7 @@ export async function demandRefusal(t: Test, name: string, script: (sender: Host
 
 /** Whether a name in the target is that of the receiver's own things. */
 function isOwn(at: string): boolean {
-  return at.startsWith(`${STAGING}/`) || /^out\.warp\.partial-\w+$/.test(at)
+  return at.startsWith(`${STAGING}/`) || /^\.?out\.warp\.(partial|receiving)-/.test(at)
 }
 
 const HONEST = [

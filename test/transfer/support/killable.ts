@@ -119,7 +119,7 @@ export class KillableTransfer {
   /** Until neither side runs. */
   async over(): Promise<Partial<Record<Role, Ended>>> {
     while (!this.isOver) await Promise.all([this.#sides.send?.ended, this.#sides.receive?.ended])
-    return this.#ends
+    return { ...this.#ends }
   }
 
   /** Names that a transfer which is over must not have left: in the target, and where temporary files go. */

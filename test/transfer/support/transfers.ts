@@ -4,6 +4,7 @@ import { planMemory } from '../../../src/archive/memory.ts'
 import { poolFor } from '../../../src/archive/pool.ts'
 import { Channel } from '../../../src/transfer/channel.ts'
 import { MAX_MESSAGE_BYTES, MESSAGE, readAccept, readOffer, writeOffer } from '../../../src/transfer/messages.ts'
+import { receiveIntoArchive } from '../../../src/transfer/receive-into-archive.ts'
 import { receiveTree } from '../../../src/transfer/receive-tree.ts'
 import { next } from '../../../src/transfer/tree-sender.ts'
 import type { TreeReceived } from '../../../src/transfer/tree-receiver.ts'
@@ -54,6 +55,12 @@ export async function receiveOver(
   message.release()
   const pool = poolFor(offer.totals?.bytes ?? Infinity, 1)
   try {
+    const common = { channel, offer, options: more, pool, indexBytes: planMemory(undefined, 32 * MIB, 1).indexBytes, report: (problem: Problem) => problems.push(problem), onProgress: () => {} }
+    if (more.into?.kind === 'archive') {
+      const received = await receiveIntoArchive({ ...common, into: more.into })
+      await channel.send(MESSAGE.done, [received.root])
+      return received
+    }
     const received = await receiveTree({
       channel, offer, directory, options: more, pool, stateDir: more.stateDir ?? null, indexBytes: planMemory(undefined, 32 * MIB, 1).indexBytes,
       report: (problem) => problems.push(problem), onProgress: () => {}, onReceiver: () => {}, complete: async () => {},
