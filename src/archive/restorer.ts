@@ -11,12 +11,13 @@ import type { Assembled } from './assemble.ts'
 import { FrameJobs, packIds, type FrameJob } from './frame-jobs.ts'
 import type { FramePlace } from './frame-reader.ts'
 import { HardLinks } from './hard-links.ts'
+import { nextData } from './os/holes.ts'
 import { applyMetadata, type MetadataProblem } from './os/metadata.ts'
 import { codeOf } from './os/os-error.ts'
 import { makeDevice, makeFifo } from './os/special.ts'
 import type { TargetTree } from './os/target-tree.ts'
 import { describeProblem } from './problems.ts'
-import { isFatal, FIELD, FILE_FIELDS, type OwnerOptions, type RestoreReply, type RestoreRequest } from './restore-task.ts'
+import { isFatal, writeFully, FIELD, FILE_FIELDS, type OwnerOptions, type RestoreReply, type RestoreRequest } from './restore-task.ts'
 import { outputError } from './sink.ts'
 import { TargetDirectories, type Place, type TargetDirectory } from './target-directories.ts'
 import type { Entry, Problem } from './types.ts'
@@ -32,6 +33,8 @@ interface SmallFile extends Place {
 interface LargeFile extends Place {
   fd: number
   madeAs: Buffer
+  /** Something of it may stand there from an earlier run. */
+  isBegun: boolean
   /** Chunks that are not written yet. */
   pending: number
   /** Set when its last extent is known. */
@@ -44,6 +47,8 @@ type Want = ({ small: SmallFile } | { large: LargeFile }) & { fileOffset: number
 
 /** Directories and files that may come to be held open before all that is under way is waited for. */
 const MAX_OPEN = 400
+/** That are written at once where a hole is to be. */
+const ZEROS_BYTES = 1 << 20
 /** Links to what was not selected that are remembered before they are made files of their own. */
 const MAX_ORPHANS = 4096
 
@@ -326,7 +331,7 @@ export class Restorer {
       const { handle } = place.directory
       const { tree } = this.options
       const fd = assembled.isBegun ? tree.openForWriting(handle, madeAs) : tree.createExclusive(handle, madeAs, 0o600)
-      this.#large = { ...place, fd, madeAs, pending: 0, entry: null, failure: null }
+      this.#large = { ...place, fd, madeAs, pending: 0, entry: null, failure: null, isBegun: assembled.isBegun ?? false }
     } catch (error) {
       this.refuse(place.path, error)
       if (!assembled.entry) this.#skipped = place.path
@@ -341,6 +346,8 @@ export class Restorer {
     let chunk = 0
     let position = fileOffset
     for (const extent of extents) {
+      // In a file that is gone on with, something else may stand there.
+      if (extent.kind === 'hole' && large.isBegun) this.#clear(large, position, extent.length)
       if (extent.kind === 'chunk') {
         if (frames[chunk] !== IN_PLACE) {
           large.pending++
@@ -354,6 +361,21 @@ export class Restorer {
       large.entry = entry
       this.#large = null
       this.#finishIfDone(large)
+    }
+  }
+
+  /** Makes a range of a file zeros, unless nothing stands there. */
+  #clear(large: LargeFile, position: number, length: number): void {
+    try {
+      const { size } = fs.fstatSync(large.fd)
+      const zeros = Buffer.alloc(Math.min(length, ZEROS_BYTES))
+      for (let at = nextData(large.fd, position, size); at < Math.min(position + length, size); at = nextData(large.fd, at, size)) {
+        const count = Math.min(zeros.length, position + length - at, size - at)
+        writeFully(large.fd, zeros.subarray(0, count), at)
+        at += count
+      }
+    } catch (error) {
+      large.failure ??= { kind: 'unrestored', message: describeProblem(codeOf(error), (error as Error).message) }
     }
   }
 

@@ -13,6 +13,7 @@ import type { DirectoryHandle, TargetTree } from '../archive/os/target-tree.ts'
 import type { OwnerOptions } from '../archive/restore-task.ts'
 import type { Entry, Problem } from '../archive/types.ts'
 import type { ChunkScanner, ScanFile } from './chunk-scanner.ts'
+import { IN_PLACE, NOT_WANTED } from './listing.ts'
 
 /**
  * What becomes of an entry: it is made; a file that was begun is gone on with; it is there; nothing is to be done,
@@ -28,7 +29,7 @@ export interface LocalChunk {
 
 export interface Judged {
   fates: Fate[]
-  /** For each chunk reference: 1 if it stands where it belongs, or is not wanted at all. */
+  /** For each chunk reference: IN_PLACE if it stands where it belongs, NOT_WANTED if nobody looks for it there, else 0. */
   isInPlace: Uint8Array
   /** By id, as a latin1 string: chunks of files in the target that have the names of the listing. */
   local: Map<string, LocalChunk>
@@ -100,7 +101,8 @@ export class Existing {
       const fate = continued
         ? this.#goOn(continued, one)
         : this.#fateOf(one, compared, done.subarray(first, ref), isJournalled, isComplete)
-      if (fate === 'skip' || fate === 'there') isInPlace.fill(1, first, ref)
+      if (fate === 'there') isInPlace.fill(IN_PLACE, first, ref)
+      if (fate === 'skip') isInPlace.fill(NOT_WANTED, first, ref)
       if (fate === 'make') isInPlace.fill(0, first, ref)
       if (fate === 'there' && one.entry && !isComplete) this.#setThere(one.entry.number)
       this.#current = one.entry ? null : { path: Buffer.from(one.path), fate, compared }
@@ -182,7 +184,12 @@ export class Existing {
 
   #fateOf(one: Assembled, compared: Compared | null, done: Uint8Array, isJournalled: boolean, isComplete: boolean): Fate {
     const { path, entry } = one
-    if (entry?.type === 'directory') return 'make'
+    if (entry?.type === 'directory') {
+      // A file has become a directory since the run before.
+      const staged = this.#stat(this.#options.staged, path)
+      if (staged && staged.type !== 'directory') this.#removeStaged(path)
+      return 'make'
+    }
     const { overwrite, staged } = this.#options
     if (isComplete && entry && entry.type !== 'hardlink') return 'there'
     const stat = compared?.stat ?? this.#stat([], path)

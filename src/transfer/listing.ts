@@ -29,6 +29,11 @@ export function readListingContent(content: Uint8Array, average: number): ReadLi
 /** Where the chunk of a reference comes from. */
 export const ORIGIN = { inPlace: 0, wanted: 1, located: 2, local: 3 } as const
 
+/** The chunk stands where it belongs, and can be copied from there. */
+export const IN_PLACE = 1
+/** What stands there is kept, whatever it holds. */
+export const NOT_WANTED = 2
+
 export interface Plan {
   /** One of ORIGIN for each reference. */
   origins: Uint8Array
@@ -45,7 +50,7 @@ export interface Plan {
 
 /**
  * Decides for each reference of listing `number` where its chunk comes from, and makes it known to the index.
- * @param isInPlace for each reference: 1 if the chunk stands where it belongs
+ * @param isInPlace for each reference: IN_PLACE, NOT_WANTED or 0
  * @param isLocal for each reference that is not in place: whether a file on this side has the chunk
  */
 export function planListing(
@@ -62,7 +67,7 @@ export function planListing(
     const slot = index.find(words, ref * ID_WORDS)
     if (isInPlace[ref]) {
       plan.origins[ref] = ORIGIN.inPlace
-      if (slot < 0) index.set(words, ref * ID_WORDS, number, ref)
+      if (slot < 0 && isInPlace[ref] === IN_PLACE) index.set(words, ref * ID_WORDS, number, ref)
       continue
     }
     if (isLocal(ref)) {

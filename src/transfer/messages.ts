@@ -19,7 +19,7 @@ export const MAX_HAVE = 4096
 const MAX_REFS = 1 << 20
 /** Of the largest payload: a frame's block. */
 export const MAX_MESSAGE_BYTES = MAX_FRAME_BYTES + 4096
-/** Listings that are offered and whose frames are not sent yet. */
+/** Listings that are offered and not answered. */
 export const MAX_OPEN_LISTINGS = 64
 
 export interface Offer {
@@ -53,6 +53,13 @@ export interface Finish {
   entries: number
   bytes: number
   /** Inputs that were not sent, or changed while they were read. */
+  problems: number
+}
+
+/** All of it is in its place. */
+export interface Done {
+  root: Uint8Array
+  /** Entries that the receiver could not restore, or only in part. */
   problems: number
 }
 
@@ -178,6 +185,14 @@ export function readFinish(bytes: Uint8Array): Finish {
   return reading(bytes, (reader) => ({
     root: Buffer.from(reader.take(ID_BYTES)), listings: reader.varint(), entries: reader.varint(), bytes: reader.varint(), problems: reader.varint(),
   }))
+}
+
+export function writeDone({ root, problems }: Done): Uint8Array {
+  return new ByteWriter(40).put(root).varint(problems).take()
+}
+
+export function readDone(bytes: Uint8Array): Done {
+  return reading(bytes, (reader) => ({ root: Buffer.from(reader.take(ID_BYTES)), problems: reader.varint() }))
 }
 
 export function writeReport({ bytes, entries, reusedBytes, diskPercent, cpuPercent }: Report): Uint8Array {

@@ -19,6 +19,7 @@ export class ProgressMeter {
   /** Over connections that are no more. */
   earlierSent = 0
   earlierReceived = 0
+  #started: number | null = null
   #channel: Channel | null = null
   #before: { stats: ChannelStats; diskBusyMs: number; at: number } | null = null
   #state: TransferProgress['state'] = 'waiting'
@@ -34,7 +35,13 @@ export class ProgressMeter {
     this.#timer.unref()
   }
 
+  /** Since the first connection, milliseconds. */
+  get elapsedMs(): number {
+    return this.#started === null ? 0 : performance.now() - this.#started
+  }
+
   begin(channel: Channel): void {
+    this.#started ??= performance.now()
     this.#channel = channel
     this.#before = null
     this.#state = 'connected'

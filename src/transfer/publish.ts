@@ -21,19 +21,22 @@ export interface PublishOptions {
   report: (path: Uint8Array, message: string) => void
 }
 
-export function publish(options: PublishOptions): void {
-  mergeInto(options, options.from, [])
+/** @returns false if something that should have moved could not */
+export function publish(options: PublishOptions): boolean {
+  return mergeInto(options, options.from, [])
 }
 
-function mergeInto(options: PublishOptions, from: Buffer[], to: Buffer[]): void {
+function mergeInto(options: PublishOptions, from: Buffer[], to: Buffer[]): boolean {
   const { tree } = options
   const source = tree.openDirectory(from)
   const target = tree.openDirectory(to)
+  let hasAll = true
   try {
     for (const name of tree.namesIn(source)) {
       try {
-        move(options, source, target, name, [...from, name], [...to, name])
+        hasAll = move(options, source, target, name, [...from, name], [...to, name]) && hasAll
       } catch (error) {
+        hasAll = false
         options.report(pathOf([...to, name]), describeProblem(codeOf(error), (error as Error).message))
       }
     }
@@ -41,24 +44,27 @@ function mergeInto(options: PublishOptions, from: Buffer[], to: Buffer[]): void 
     source.release()
     target.release()
   }
+  return hasAll
 }
 
-function move(options: PublishOptions, source: DirectoryHandle, target: DirectoryHandle, name: Buffer, from: Buffer[], to: Buffer[]): void {
+function move(options: PublishOptions, source: DirectoryHandle, target: DirectoryHandle, name: Buffer, from: Buffer[], to: Buffer[]): boolean {
   const { tree, overwrite } = options
   const ours = tree.lstatAt(source, name)!
   const theirs = tree.lstatAt(target, name)
   if (ours.type === 'directory' && theirs?.type === 'directory') {
-    mergeInto(options, from, to)
+    if (!mergeInto(options, from, to)) return false
     if (overwrite !== 'never') takeMetadata(options, source, target, name, ours)
     tree.removeTreeAt(source, name)
-    return
+    return true
   }
-  if (theirs) {
-    if (overwrite === 'never') return options.report(pathOf(to), 'it exists and was kept (see --overwrite)')
-    if (ours.type === 'directory' || theirs.type === 'directory') return options.report(pathOf(to), 'what is there is of another kind: kept')
+  const isOther = (ours.type === 'directory') !== (theirs?.type === 'directory')
+  if (theirs && (overwrite === 'never' || isOther)) {
+    options.report(pathOf(to), overwrite === 'never' ? 'it exists and was kept (see --overwrite)' : 'what is there is of another kind: kept')
+    return true
   }
   if (ours.type === 'directory') moveDirectory(tree, source, target, name, ours)
   else tree.renameAt(source, name, target, name, { replace: theirs !== null })
+  return true
 }
 
 /** A directory that must not be written to cannot be given another parent either. */

@@ -1,4 +1,5 @@
 /** Receives a tree into a directory: staging, the transfer itself, and the final names. */
+import { WarpError } from '../base/errors.ts'
 import { defaultSameOwner } from '../archive/os/metadata.ts'
 import { displayPath } from '../format/path.ts'
 import { TargetTree } from '../archive/os/target-tree.ts'
@@ -21,6 +22,8 @@ export interface ReceiveTreeJob {
   channel: Channel
   offer: Offer
   directory: string
+  /** 16 bytes: under which a later run finds what this one has left; default: the id of the offer. */
+  stagingId?: Uint8Array
   options: Pick<ReceiveOptions, 'overwrite' | 'sameOwner' | 'numericOwner' | 'tempDir' | 'reuse' | 'reuseKeys'>
   pool: Pool
   /** Where listings are kept for the next time; null: nowhere. */
@@ -40,7 +43,7 @@ export interface ReceiveTreeJob {
  * @throws {WarpError} the staging directory stays, and the same offer goes on from there
  */
 export async function receiveTree(job: ReceiveTreeJob): Promise<TreeReceived> {
-  const { channel, offer, directory, options, pool, report } = job
+  const { channel, offer, directory, options, pool, report, stagingId = offer.offerId } = job
   let tree: TargetTree
   try {
     tree = new TargetTree(directory)
@@ -56,14 +59,18 @@ export async function receiveTree(job: ReceiveTreeJob): Promise<TreeReceived> {
     const reused = options.reuse ?? []
     const keys = options.reuseKeys ?? {}
     const wished = (await averageOfReused(reused, keys)) ?? offer.average
-    staging = Staging.open(tree, offer.offerId, wished)
+    staging = Staging.open(tree, stagingId, wished)
+    let isStuck = false
     const tell = (path: Uint8Array, message: string) => report({ kind: 'unrestored', message, path: displayPath(path) })
-    const give = (from: Staging) => publish({ tree, from: from.components, overwrite, owner, report: tell })
+    const give = (from: Staging) => {
+      isStuck = !publish({ tree, from: from.components, overwrite, owner, report: tell })
+    }
     if (staging.journal.isPublishing) {
       // The run before was ended in the midst of it: what it had received is in place now, and found there.
       give(staging)
+      if (isStuck) throw stuck(directory)
       staging.remove()
-      staging = Staging.open(tree, offer.offerId, wished)
+      staging = Staging.open(tree, stagingId, wished)
     }
     const { journal } = staging
     known = staging.isResumed ? null : openKnownListings(job.stateDir, directory, { ...offer, average: wished })
@@ -80,6 +87,7 @@ export async function receiveTree(job: ReceiveTreeJob): Promise<TreeReceived> {
     await journal.sync()
     give(staging)
     if (receiver.rootEntry && overwrite !== 'never') applyRoot(tree, receiver.rootEntry, owner, tell)
+    if (isStuck) throw stuck(directory)
     // Before the journal is gone, it is known elsewhere that there is nothing to go on with.
     await job.complete()
     keepKnownListings(job.stateDir, directory, offer, journal)
@@ -93,6 +101,12 @@ export async function receiveTree(job: ReceiveTreeJob): Promise<TreeReceived> {
     reuse?.close()
     tree.close()
   }
+}
+
+function stuck(directory: string): WarpError {
+  return new WarpError('ERR_WARP_OUTPUT', `not all that was received can get its name in ${directory}`, {
+    path: directory, hint: 'what is told above is in the way: run the same command again without it, nothing is sent twice',
+  })
 }
 
 /** The root directory of what was sent is the target itself. */

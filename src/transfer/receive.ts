@@ -2,6 +2,7 @@
 import path from 'node:path'
 import { availableParallelism } from 'node:os'
 import { WarpError } from '../base/errors.ts'
+import { deriveKey } from '../codec/blake3.ts'
 import { threadsWithin, planMemory } from '../archive/memory.ts'
 import { poolFor } from '../archive/pool.ts'
 import type { Problem } from '../archive/types.ts'
@@ -10,7 +11,7 @@ import { ArchiveReceiver } from './archive-receiver.ts'
 import type { Channel } from './channel.ts'
 import { stateFolder } from './listener-record.ts'
 import { LiveReceiver } from './live-receiver.ts'
-import { KIND, MESSAGE, broken, readOffer, writeAccept, type Offer } from './messages.ts'
+import { KIND, MESSAGE, OFFER_ID_BYTES, broken, readOffer, writeAccept, writeDone, type Offer } from './messages.ts'
 import type { Met } from './meetings/met.ts'
 import { ProgressMeter } from './progress-meter.ts'
 import { receiveTree } from './receive-tree.ts'
@@ -29,6 +30,10 @@ interface Peer {
   /** What it sent is complete: all that is left is that it hears of it. */
   done: { offerId: Uint8Array; result: TransferResult } | null
   connections: number
+  started: number
+  problems: number
+  /** Bytes over connections that are no more. */
+  earlier: { sent: number; received: number }
 }
 
 /**
@@ -36,10 +41,10 @@ interface Peer {
  * @throws {WarpError} class peer: the connection, or what the other side says or does; class output, …: this side
  */
 export async function receive(options: ReceiveOptions): Promise<TransferResult> {
-  const started = performance.now()
   const { into } = options
   const subject = into.kind === 'stream' ? 'stream' : `${into.kind} ${path.resolve(into.path)}`
   const threads = threadsWithin(options.memory, options.threads ?? availableParallelism())
+  const isKept = options.meet.way === 'listen' && options.meet.keep === true
   const peers = new Map<string, Peer>()
   const pools = new Set<Pool>()
   const meter = new ProgressMeter(options, 'receive')
@@ -53,7 +58,7 @@ export async function receive(options: ReceiveOptions): Promise<TransferResult> 
     const id = Buffer.from(met.authenticated.peerTransferId).toString('hex')
     // Of one that dials there is one peer only, whatever it calls itself.
     const key = options.meet.way === 'listen' ? id : ''
-    const peer = peers.get(key) ?? { live: null, archive: null, done: null, connections: 0 }
+    const peer = peers.get(key) ?? { live: null, archive: null, done: null, connections: 0, started: performance.now(), problems: 0, earlier: { sent: 0, received: 0 } }
     peers.set(key, peer)
     peer.connections++
     meter.begin(channel)
@@ -63,25 +68,25 @@ export async function receive(options: ReceiveOptions): Promise<TransferResult> 
       const offer = readOffer(message.payload)
       message.release()
       if (peer.done && Buffer.from(peer.done.offerId).equals(offer.offerId)) {
-        await channel.send(MESSAGE.done, [peer.done.result.root ?? new Uint8Array(32)])
+        await channel.send(MESSAGE.done, [writeDone({ root: peer.done.result.root ?? new Uint8Array(32), problems: peer.problems })])
         return peer.done.result
       }
       meter.totals = () => offer.totals
-      const result = await take(channel, offer, peer, complete)
-      if (options.meet.way !== 'listen' || !options.meet.keep) return result
-      peers.delete(key)
-      return result
+      return await take(channel, offer, peer, complete, met.authenticated.peerTransferId)
     } finally {
+      const { sentBytes, receivedBytes } = channel.stats()
+      peer.earlier.sent += sentBytes
+      peer.earlier.received += receivedBytes
       meter.end(channel)
     }
   }
 
-  async function take(channel: Channel, offer: Offer, peer: Peer, complete: () => Promise<void>): Promise<TransferResult> {
+  async function take(channel: Channel, offer: Offer, peer: Peer, complete: () => Promise<void>, peerId: Uint8Array): Promise<TransferResult> {
     const resultOf = (received: Pick<TransferResult, 'root' | 'entries' | 'bytes' | 'reusedBytes'>): TransferResult => {
       const { kind, sentBytes, receivedBytes } = channel.stats()
       return {
-        ...received, sentBytes: meter.earlierSent + sentBytes, receivedBytes: meter.earlierReceived + receivedBytes, transport: kind, problems,
-        connections: peer.connections, durationMs: performance.now() - started,
+        ...received, sentBytes: peer.earlier.sent + sentBytes, receivedBytes: peer.earlier.received + receivedBytes, transport: kind, problems: peer.problems,
+        connections: peer.connections, durationMs: performance.now() - peer.started,
       }
     }
     if (into.kind === 'stream') {
@@ -103,12 +108,18 @@ export async function receive(options: ReceiveOptions): Promise<TransferResult> 
       await complete()
       return resultOf({ root: null, entries: 1, bytes, reusedBytes: resumedBytes })
     }
+    // With many senders, none gets at what another has sent so far.
+    const stagingId = isKept ? deriveKey('warp-transfer 1 staging', Buffer.concat([offer.offerId, peerId])).subarray(0, OFFER_ID_BYTES) : offer.offerId
     const pool = poolFor(offer.totals?.bytes ?? Infinity, threads)
     pools.add(pool)
     try {
       const { indexBytes } = planMemory(options.memory, SLAB_BYTES, threads)
+      const ofPeer = (problem: Problem): void => {
+        if (problem.kind !== 'note') peer.problems++
+        report(problem)
+      }
       const job = {
-        channel, offer, options, pool, indexBytes, report,
+        channel, offer, options, pool, indexBytes, report: ofPeer,
         onProgress: (done: { bytes: number; entries: number; path: Uint8Array }) => {
           meter.offered(0, 0, done.path)
           meter.at(done)
@@ -116,16 +127,17 @@ export async function receive(options: ReceiveOptions): Promise<TransferResult> 
       }
       const received = into.kind === 'directory'
         ? await receiveTree({
-            ...job, directory: into.path, complete, stateDir: stateFolder(options.stateDir),
+            ...job, directory: into.path, complete, stagingId, stateDir: stateFolder(options.stateDir),
             onReceiver: (receiver) => {
               meter.diskBusyMs = () => receiver.diskBusyMs
             },
           })
         : await receiveIntoArchive({ ...job, into })
+      if (received.problems > 0) ofPeer({ kind: 'unreadable', message: `${received.problems} problems on the other side, which tells them: not everything could be read as it is` })
       const result = resultOf(received)
       peer.done = { offerId: offer.offerId, result }
       if (into.kind === 'archive') await complete()
-      await channel.send(MESSAGE.done, [received.root])
+      await channel.send(MESSAGE.done, [writeDone({ root: received.root, problems: peer.problems })])
       return result
     } finally {
       pools.delete(pool)

@@ -12,7 +12,7 @@ import type { Message } from './channel.ts'
 import { broken } from './messages.ts'
 
 /** A chunk on this side, looked for when the frame is made: in a file, or as bytes. Both throw the system's error. */
-export type LocalPiece = { length: number } & ({ open: () => Promise<{ fd: number; offset: number }> } | { read: () => Promise<Uint8Array> })
+export type LocalPiece = { length: number } & ({ open: () => Promise<{ fd: number; offset: number }> } | { read: () => Uint8Array })
 
 interface Wanted {
   frame: number
@@ -117,7 +117,7 @@ export class ReceivedFrames implements RestoreFrames {
     for (const piece of pieces) {
       const into = plain.subarray(end, (end += piece.length))
       if ('read' in piece) {
-        into.set(await piece.read())
+        into.set(piece.read())
         continue
       }
       const { fd, offset } = await piece.open()

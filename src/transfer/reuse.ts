@@ -124,7 +124,7 @@ export class Reuse {
     const slot = table.find(words, ref * ID_WORDS)
     const [number, offset] = [table.frameAt(slot), table.offsetAt(slot)]
     const holder = this.#holders[number]!
-    if ('at' in holder) return { length, read: async () => this.#frameOf(number).subarray(offset, offset + length) }
+    if ('at' in holder) return { length, read: () => this.#frameOf(number).subarray(offset, offset + length) }
     return { length, open: async () => ({ fd: openRegularPath(toBytes(holder.source)), offset: holder.offsets[offset]! }) }
   }
 

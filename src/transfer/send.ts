@@ -1,12 +1,16 @@
 /** `send`: a tree, an archive or a stream to a peer. */
+import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { randomBytes } from 'node:crypto'
 import { WarpError } from '../base/errors.ts'
+import { KEY_BYTES } from '../base/limits.ts'
 import { deriveKey } from '../codec/blake3.ts'
+import { outputError } from '../archive/sink.ts'
 import type { Input, Problem } from '../archive/types.ts'
 import { ArchiveSender } from './archive-sender.ts'
 import type { Channel } from './channel.ts'
+import { stateFolder } from './listener-record.ts'
 import { LiveSender } from './live-sender.ts'
 import { KIND, MESSAGE, OFFER_ID_BYTES, broken, readAccept, writeOffer, type Accept, type Offer } from './messages.ts'
 import type { Met } from './meetings/met.ts'
@@ -25,7 +29,6 @@ const STREAM_AVERAGE = 64 * 1024
  * @throws {WarpError} class peer: the connection, or what the other side says; class usage, incomplete, …: this side
  */
 export async function send(options: SendOptions): Promise<TransferResult> {
-  const started = performance.now()
   const { what } = options
   let problems = 0
   const report = (problem: Problem): void => {
@@ -41,7 +44,7 @@ export async function send(options: SendOptions): Promise<TransferResult> {
   const meter = new ProgressMeter(options, 'send')
   const result = (channel: Channel, sent: Pick<TransferResult, 'root' | 'entries' | 'bytes' | 'reusedBytes'>): TransferResult => {
     const { kind, sentBytes, receivedBytes } = channel.stats()
-    return { ...sent, sentBytes: meter.earlierSent + sentBytes, receivedBytes: meter.earlierReceived + receivedBytes, transport: kind, problems, connections, durationMs: performance.now() - started }
+    return { ...sent, sentBytes: meter.earlierSent + sentBytes, receivedBytes: meter.earlierReceived + receivedBytes, transport: kind, problems, connections, durationMs: meter.elapsedMs }
   }
 
   async function run(channel: Channel, _met: Met, complete: () => Promise<void>): Promise<TransferResult> {
@@ -60,6 +63,7 @@ export async function send(options: SendOptions): Promise<TransferResult> {
       meter.totals = () => ({ bytes: length, entries: 1 })
       const accept = await offer(channel, { kind: KIND.archive, offerId: idOf(subject), average: 0, name: nameOf(what.path), totals: meter.totals() })
       if (accept === null) return result(channel, { root: null, entries: 1, bytes: length, reusedBytes: length })
+      if (accept.kind !== KIND.archive) throw broken('another kind of transfer than was offered')
       const { bytes, resumedBytes } = await archive!.run(channel)
       await complete()
       return result(channel, { root: null, entries: 1, bytes, reusedBytes: resumedBytes })
@@ -75,12 +79,12 @@ export async function send(options: SendOptions): Promise<TransferResult> {
         return result(channel, { root: null, entries: 1, bytes, reusedBytes: 0 })
       }
       if (accept === null) return result(channel, { root: null, entries: 1, bytes: 0, reusedBytes: 0 })
-      return sendTree(channel, inputs, hasStream, complete, accept)
+      return sendTree(channel, inputs, hasStream, complete, { accept, offerId: idOf(subject) })
     }
     return sendTree(channel, inputs, hasStream, complete, null)
   }
 
-  async function sendTree(channel: Channel, inputs: Input[], hasStream: boolean, complete: () => Promise<void>, accepted: Accept | null): Promise<TransferResult> {
+  async function sendTree(channel: Channel, inputs: Input[], hasStream: boolean, complete: () => Promise<void>, accepted: { accept: Accept; offerId: Uint8Array } | null): Promise<TransferResult> {
     if (hasStream && isSpent) {
       throw new WarpError('ERR_WARP_PEER_LOST', 'the connection broke, and standard input cannot be read a second time', { hint: 'run both commands again' })
     }
@@ -89,13 +93,15 @@ export async function send(options: SendOptions): Promise<TransferResult> {
     })
     try {
       meter.totals = () => tree.totals
-      const accept = accepted ?? await offer(channel, tree.offer)
+      const accept = accepted?.accept ?? await offer(channel, tree.offer)
       if (accept === null) return result(channel, { root: null, entries: 0, bytes: 0, reusedBytes: 0 })
       if (accept.kind !== KIND.tree) throw broken('another kind of transfer than was offered')
       isSpent = true
-      const sent = await tree.send(channel, accept)
+      const sent = await tree.send(channel, accept, accepted?.offerId)
       await complete()
-      return result(channel, { ...sent, reusedBytes: meter.reusedBytes })
+      const { unrestored, ...rest } = sent
+      if (unrestored > 0) report({ kind: 'unrestored', message: `${unrestored} problems on the other side, which tells them: not everything is there as it was sent` })
+      return result(channel, { ...rest, reusedBytes: meter.reusedBytes })
     } finally {
       tree.close()
     }
@@ -131,11 +137,26 @@ function idOf(subject: string): Uint8Array {
   return deriveKey('warp-transfer 1 offer', Buffer.from(JSON.stringify([os.hostname(), process.getuid?.() ?? 0, subject]))).subarray(0, OFFER_ID_BYTES)
 }
 
-/** The same when the same command is run again with the same ticket: then it resumes. */
-export function transferIdOf({ meet }: Pick<SendOptions, 'meet'>, subject: string): Uint8Array {
-  if (meet.way !== 'ticket') return randomBytes(TRANSFER_ID_BYTES)
-  const text = JSON.stringify([meet.ticket, os.hostname(), process.getuid?.() ?? 0, subject])
-  return deriveKey('warp-transfer 1 transfer id', Buffer.from(text)).subarray(0, TRANSFER_ID_BYTES)
+/** The same when the same user runs the same command again with the same ticket or code: then it resumes. */
+export function transferIdOf({ meet, stateDir }: Pick<SendOptions, 'meet' | 'stateDir'>, subject: string): Uint8Array {
+  const secret = meet.way === 'ticket' ? meet.ticket : meet.way === 'code' ? meet.code : null
+  if (secret === null) return randomBytes(TRANSFER_ID_BYTES)
+  const own = ownSecret(stateFolder(stateDir))
+  return deriveKey('warp-transfer 1 transfer id', Buffer.concat([own, Buffer.from(JSON.stringify([secret, subject]))])).subarray(0, TRANSFER_ID_BYTES)
+}
+
+/** What nobody else knows, so that nobody else can claim a transfer to be theirs. */
+function ownSecret(folder: string): Uint8Array {
+  const file = path.join(folder, 'secret')
+  try {
+    fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
+    fs.writeFileSync(file, randomBytes(KEY_BYTES), { mode: 0o600, flag: 'wx' })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw outputError(error, file)
+  }
+  const secret = fs.readFileSync(file)
+  // Of another that is just being written.
+  return secret.length === KEY_BYTES ? secret : randomBytes(KEY_BYTES)
 }
 
 function nameOf(file: string): Uint8Array {

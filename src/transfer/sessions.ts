@@ -11,8 +11,9 @@ export const RECEIVE_WINDOW_BYTES = 40 * 2 ** 20
 /** A sender is told little: one message. */
 export const SEND_WINDOW_BYTES = MAX_MESSAGE_BYTES + 4096
 
-/** How long one that has all waits for the peer to hear of it. */
+/** How long one that has all waits for the peer to hear of it, over the same connection and over another. */
 const LINGER_MS = 10_000
+const SAY_AGAIN_MS = 30_000
 /** Transfers at once, with `keep`. */
 const MAX_SESSIONS = 256
 
@@ -42,13 +43,29 @@ async function serveOne(meeting: Meeting, job: SessionJob): Promise<TransferResu
   for (;;) {
     const met = await meeting.next()
     try {
-      return await session(meeting, met, job)
+      const { result, isHeard } = await session(meeting, met, job)
+      return isHeard ? result : await sayAgain(meeting, job, result)
     } catch (error) {
       const failure = asWarpError(error)
       if (!canGoOn(failure, job)) throw failure
       onEvent?.({ type: 'disconnected', code: failure.code, message: failure.message, retryMs: null })
     }
   }
+}
+
+/** The peer may not have heard that all is there: it is waited for, for a while, to be told again. */
+async function sayAgain(meeting: Meeting, job: SessionJob, result: TransferResult): Promise<TransferResult> {
+  const until = performance.now() + SAY_AGAIN_MS
+  for (let isHeard = false; !isHeard && performance.now() < until; ) {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<null>((resolve) => (timer = setTimeout(resolve, until - performance.now(), null)))
+    const coming = meeting.next()
+    coming.catch(() => {})
+    const met = await Promise.race([coming, late]).catch(() => null).finally(() => clearTimeout(timer))
+    if (!met) break
+    isHeard = (await session(meeting, met, job).catch(() => null))?.isHeard ?? false
+  }
+  return result
 }
 
 /** Until the signal aborts or the ticket expires. */
@@ -65,7 +82,7 @@ async function serveMany(meeting: Meeting, job: SessionJob): Promise<TransferRes
       })
       if (!met) continue
       const one = session(meeting, met, job)
-        .then((result) => onEvent?.({ type: 'completed', result }))
+        .then(({ result }) => onEvent?.({ type: 'completed', result }))
         .catch((error: unknown) => {
           const { code, message } = asWarpError(error)
           onEvent?.({ type: 'failed', code, message })
@@ -78,7 +95,8 @@ async function serveMany(meeting: Meeting, job: SessionJob): Promise<TransferRes
   }
 }
 
-async function session(meeting: Meeting, met: Met, job: SessionJob): Promise<TransferResult> {
+/** @returns also whether the peer is known to have all that was said */
+async function session(meeting: Meeting, met: Met, job: SessionJob): Promise<{ result: TransferResult; isHeard: boolean }> {
   const { authenticated } = met
   const { sessionKeys, isBound, connection } = authenticated
   const { options, role } = job
@@ -91,8 +109,8 @@ async function session(meeting: Meeting, met: Met, job: SessionJob): Promise<Tra
     options.signal?.throwIfAborted()
     options.onEvent?.({ type: 'connected', transport: connection.kind, address: connection.remoteAddress, signer: authenticated.peerSigner, resumedBytes: 0 })
     const result = await job.run(channel, met, () => meeting.completed(met))
-    await ended(channel)
-    return result
+    const isHeard = await ended(channel)
+    return { result, isHeard: isHeard || role === 'send' }
   } catch (error) {
     const failure = options.signal?.aborted ? new WarpError('ERR_WARP_INTERRUPTED', 'interrupted', { cause: error }) : asWarpError(error)
     await channel.close(failure)
@@ -103,17 +121,18 @@ async function session(meeting: Meeting, met: Met, job: SessionJob): Promise<Tra
   }
 }
 
-/** Ends a channel on which all is said; that the peer does not answer any more changes nothing. */
-async function ended(channel: Channel): Promise<void> {
+/** Ends a channel on which all is said. @returns whether the peer has heard all of it */
+async function ended(channel: Channel): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, LINGER_MS)))
-  await Promise.race([channel.end().catch(() => {}), late])
+  const late = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, LINGER_MS, false)))
+  const isHeard = await Promise.race([channel.end().then(() => true, () => false), late])
   clearTimeout(timer)
   await channel.close()
+  return isHeard
 }
 
 /** Whether the next connection may go on where this one broke. */
 function canGoOn({ code }: WarpError, { options }: SessionJob): boolean {
-  if (options.signal?.aborted || options.meet.way === 'ssh' || options.meet.way === 'pipe') return false
+  if (options.signal?.aborted) return false
   return code === 'ERR_WARP_PEER_LOST' || code === 'ERR_WARP_PEER_SILENT'
 }

@@ -15,6 +15,11 @@ const JOURNAL = Buffer.from('journal')
 const LOCK = Buffer.from('lock')
 const TREE = Buffer.from('tree')
 
+/** Whether a path of the target is that of a staging directory, or leads into one. */
+export function isOwnName(path: Uint8Array): boolean {
+  return Buffer.from(path.buffer, path.byteOffset, path.length).subarray(0, PREFIX.length).equals(Buffer.from(PREFIX))
+}
+
 export class Staging {
   readonly journal: Journal
   readonly tree: TargetTree
@@ -53,7 +58,7 @@ export class Staging {
     } finally {
       root.release()
     }
-    const handle = tree.openDirectory([name])
+    const handle = openOwn(tree, name)
     let lock = -1
     try {
       lock = fs.openSync(handle.nameAt(LOCK), fs.constants.O_RDWR | fs.constants.O_CREAT | (fs.constants.O_NOFOLLOW ?? 0), 0o600)
@@ -62,8 +67,9 @@ export class Staging {
       }
       const found = openJournal(handle)
       if (found && !Buffer.from(found.start.offerId).equals(offerId)) throw new WarpError('ERR_WARP_INTERNAL', 'the journal is of another offer')
-      if (found) return new Staging(tree, name, handle, lock, found, true)
-      // Without a journal nothing is known of what lies there.
+      if (found && tree.lstatAt(handle, TREE)?.type === 'directory') return new Staging(tree, name, handle, lock, found, true)
+      found?.close()
+      // Without a journal nothing is known of what lies there, and without that, the journal is of no use.
       tree.removeTreeAt(handle, JOURNAL)
       tree.removeTreeAt(handle, TREE)
       makeDirectory(tree, handle, TREE)
@@ -89,13 +95,24 @@ export class Staging {
 
   /** Removes it with all that is left in it. */
   remove(): void {
-    this.close()
     const root = this.tree.openDirectory([])
     try {
+      // While it is locked: who waits for it must not find it half gone.
       this.tree.removeTreeAt(root, this.name)
     } finally {
       root.release()
+      this.close()
     }
+  }
+}
+
+/** @throws {WarpError} ERR_WARP_OUTPUT: something else has the name, be it a symlink to a directory */
+function openOwn(tree: TargetTree, name: Buffer): DirectoryHandle {
+  try {
+    return tree.openDirectory([name])
+  } catch (error) {
+    if (codeOf(error) !== 'ERR_WARP_NOT_A_DIRECTORY') throw outputError(error, name.toString())
+    throw new WarpError('ERR_WARP_OUTPUT', `${name.toString()} in the target is not a directory`, { cause: error, path: name.toString(), hint: 'move it away' })
   }
 }
 

@@ -84,8 +84,8 @@ export class TreeOffer {
     return this.#problems
   }
 
-  /** Sends it over `channel`, on which it was accepted. */
-  async send(channel: Channel, { average, chunkIdKey, have }: Accept): Promise<TreeSent> {
+  /** Sends it over `channel`, on which it was accepted. @param offerId what was offered, if that was something else */
+  async send(channel: Channel, { average, chunkIdKey, have }: Accept, offerId = this.offer.offerId): Promise<TreeSent> {
     const { compress = 'auto', level, threads = availableParallelism(), memory, engine, gpuMemory, tempDir } = this.#options
     const report = this.#options.onProblem!
     const survey = this.#survey
@@ -94,7 +94,7 @@ export class TreeOffer {
     try {
       const slabBytes = slabBytesFor(average)
       const { slabs } = planMemory(memory, slabBytes, pool.size)
-      const engineOptions = { average, chunkIdKey, sealing: { archiveId: this.offer.offerId, sealingKey: null }, compression: compress, level: () => level ?? DEFAULT_LEVEL }
+      const engineOptions = { average, chunkIdKey, sealing: { archiveId: offerId, sealingKey: null }, compression: compress, level: () => level ?? DEFAULT_LEVEL }
       const cpu = new CpuEngine(pool, slabBytes, slabs, engineOptions)
       const chosen = await openEngine(cpu, pool, {
         ...engineOptions, wish: engine ?? 'auto', gpuMemory: gpuMemory ?? DEFAULT_GPU_MEMORY_BYTES, maxSlots: slabs, hasLevel: level !== undefined,

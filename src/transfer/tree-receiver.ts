@@ -24,7 +24,7 @@ import { ORIGIN, planListing, readListingContent, type Plan, type ReadListing } 
 import { MAX_HAVE, MAX_OPEN_LISTINGS, MESSAGE, broken, readFinish, readListing, readSame, writeHave, writeReport, writeWant, type Finish } from './messages.ts'
 import { ReceivedFrames, type LocalPiece } from './received-frames.ts'
 import { ReceivedPaths } from './received-paths.ts'
-import type { Staging } from './staging.ts'
+import { isOwnName, type Staging } from './staging.ts'
 import type { Reuse } from './reuse.ts'
 import { removeStrays } from './strays.ts'
 import { next } from './tree-sender.ts'
@@ -34,6 +34,10 @@ const CHECKPOINT_BYTES = 12 * 2 ** 20
 /** Of a frame made of what is here. */
 const LOCAL_FRAME_BYTES = 4 * 2 ** 20
 const REPORT_MS = 250
+/** Listings that were answered and are not restored yet. */
+const MAX_HELD_LISTINGS = 12
+/** Without a message of the sender, who may read from a slow disk. */
+const SENDER_SILENCE_MS = 600_000
 
 export interface TreeReceiverOptions {
   channel: Channel
@@ -59,6 +63,8 @@ export interface TreeReceived extends Finish {
 }
 
 interface OpenListing extends ReceivedListing {
+  /** Of each chunk reference, bytes. */
+  lengths: Uint32Array
   plan: Plan
   firstFrame: number
   /** Frames of which something is wanted and not restored. */
@@ -88,6 +94,8 @@ export class TreeReceiver {
   readonly #open = new Map<number, OpenListing>()
   readonly #listingOfFrame = new Map<number, { listing: OpenListing; refs: number[] }>()
   #received = 0
+  /** Listings that came and were not answered. */
+  #unanswered = 0
   /** The source is not as it was in the run before. */
   #hasChanged = false
   #bytes = 0
@@ -109,8 +117,7 @@ export class TreeReceiver {
     this.#restorer = new Restorer({
       tree, staging: staging.components, keepsStaging: true, overwrite: 'always', stripComponents: 0, owner, pool,
       frames: this.#frames, chunkIdKey: null, report, pathOf: async (number) => this.#paths.pathOf(number), adopt: null,
-      onBytes: (bytes, path) => {
-        this.#bytes += bytes
+      onBytes: (_, path) => {
         options.onProgress({ bytes: this.#bytes, entries: this.#restorer.restored, path })
       },
     })
@@ -142,7 +149,7 @@ export class TreeReceiver {
       const finish = await this.#failure.until(this.#read())
       await this.#failure.until(this.#judging.idle())
       await this.#failure.until(this.#taking.idle())
-      this.#order.finish()
+      fromPeer(() => this.#order.finish())
       await this.#failure.until(this.#restorer.finish())
       const root = this.#root.root()
       if (finish.listings !== this.#received || !Buffer.from(root).equals(finish.root)) throw broken('another tree than its root says')
@@ -177,7 +184,7 @@ export class TreeReceiver {
     const { channel, staging, report } = this.#options
     const had = this.#before.length
     for (;;) {
-      const message = await next(channel)
+      const message = await next(channel, SENDER_SILENCE_MS)
       const { type, payload } = message
       if (type === MESSAGE.frame) {
         this.#frames.arrive(message)
@@ -205,8 +212,10 @@ export class TreeReceiver {
 
   #begin(number: number, content: Uint8Array | null, message: Message): void {
     if (number !== this.#received++) throw broken('a listing out of order')
-    if (this.#open.size + this.#frames.expected > 16 * MAX_OPEN_LISTINGS) throw broken('more listings than it may')
+    if (++this.#unanswered > MAX_OPEN_LISTINGS) throw broken('more listings than it may')
     const judged = this.#judging.run(async () => {
+      // What was answered and is not restored is held: so much of it, and no more.
+      while (this.#open.size >= MAX_HELD_LISTINGS) await this.#failure.until(Promise.race(Array.from(this.#open.values(), ({ applied }) => applied)))
       const listing = await this.#judge(number, content)
       message.release()
       return listing
@@ -233,7 +242,10 @@ export class TreeReceiver {
     const firstEntry = this.#order.entries
     const firstOffset = this.#order.nextOffset
     fromPeer(() => {
-      for (const record of read.records) this.#order.next(record)
+      for (const record of read.records) {
+        if (isOwnName(record.path)) throw broken('an entry with a name that is kept for transfers under way')
+        this.#order.next(record)
+      }
       this.#addToRoot(read)
     })
     // After one that has changed, those that follow are written anew.
@@ -252,8 +264,10 @@ export class TreeReceiver {
     const isLocal = (ref: number) => (fate.local.size > 0 && localOf(ref) !== undefined) || (reuse?.has(read.words, ref) ?? false)
     const plan = planListing(this.#index.table, read, number, fate.isInPlace, isLocal)
     const listing = this.#openListing(number, done, plan, read)
-    await channel.send(MESSAGE.want, [writeWant(number, plan.frames)])
+    // The frames are expected before they are asked for.
     const frameOf = this.#frameNumbers(listing, plan, read, localOf)
+    await channel.send(MESSAGE.want, [writeWant(number, plan.frames)])
+    this.#unanswered--
     let ref = 0
     const records = assembled.flatMap((one, i): [Assembled, boolean][] => {
       const frames = one.frames.map((_, k) => frameOf[ref + k]!)
@@ -284,12 +298,13 @@ export class TreeReceiver {
   #openListing(number: number, done: Uint8Array, plan: Plan, read: ReadListing): OpenListing {
     let apply = (): void => {}
     const applied = new Promise<void>((resolve) => (apply = resolve))
-    const listing: OpenListing = { number, done, isComplete: false, plan, firstFrame: 0, pending: 0, isTaken: false, applied, apply }
+    const listing: OpenListing = { number, done, isComplete: false, lengths: read.lengths, plan, firstFrame: 0, pending: 0, isTaken: false, applied, apply }
     this.#open.set(number, listing)
+    this.#bytes += read.logicalBytes
     plan.origins.forEach((origin, ref) => {
-      if (origin === ORIGIN.wanted) return
-      this.#reusedBytes += read.lengths[ref]!
-      if (origin === ORIGIN.inPlace) done[ref] = 1
+      if (origin !== ORIGIN.inPlace) this.#bytes -= read.lengths[ref]!
+      else done[ref] = 1
+      if (origin !== ORIGIN.wanted) this.#reusedBytes += read.lengths[ref]!
     })
     return listing
   }
@@ -349,7 +364,10 @@ export class TreeReceiver {
   #frameDone(frame: number, message: Message | null, bytes: number): void {
     const { listing, refs } = this.#listingOfFrame.get(frame)!
     this.#listingOfFrame.delete(frame)
-    for (const ref of refs) listing.done[ref] = 1
+    for (const ref of refs) {
+      listing.done[ref] = 1
+      this.#bytes += listing.lengths[ref]!
+    }
     listing.pending--
     this.#durable.add(listing, message, bytes)
     this.#settle(listing)

@@ -4,15 +4,21 @@
  * receiver has is passed over.
  */
 import { WarpError } from '../base/errors.ts'
-import { ID_BYTES } from '../base/limits.ts'
 import { Failure } from '../archive/failure.ts'
 import { Sequence } from '../archive/sequence.ts'
 import type { SourceEntry } from '../archive/batches.ts'
 import type { Channel, Message } from './channel.ts'
 import {
-  MAX_OPEN_LISTINGS, MESSAGE, broken, readHave, readReport, readWant, writeFinish, writeListing, writeSame, type Report, type WantedFrame,
+  MAX_OPEN_LISTINGS, MESSAGE, broken, readDone, readHave, readReport, readWant, writeFinish, writeListing, writeSame, type Done, type Report, type WantedFrame,
 } from './messages.ts'
 import { TreeSource, type OfferedBatch, type TreeSourceOptions } from './tree-source.ts'
+
+/** A receiver tells how far it is several times a second, also while its disk keeps it waiting. */
+const RECEIVER_SILENCE_MS = 120_000
+/** For a message that nothing needs to be done for. */
+const ANSWER_MS = 60_000
+/** Of a tree: their digests are kept. */
+const MAX_LISTINGS = 1 << 20
 
 export interface TreeSenderOptions extends Omit<TreeSourceOptions, 'acquire'> {
   channel: Channel
@@ -23,7 +29,7 @@ export interface TreeSenderOptions extends Omit<TreeSourceOptions, 'acquire'> {
   slabs: number
   problems: () => number
   onReport: (report: Report) => void
-  /** All was offered: what is left is to be waited for. */
+  /** All was sent: the receiver's end is waited for. */
   onAllOffered: () => void
 }
 
@@ -31,6 +37,8 @@ export interface TreeSent {
   root: Uint8Array
   entries: number
   bytes: number
+  /** Entries that the receiver could not restore, or only in part. */
+  unrestored: number
 }
 
 interface OpenListing {
@@ -47,6 +55,7 @@ export class TreeSender {
   readonly #open = new Map<number, OpenListing>()
   /** A listing was answered. */
   #wake = (): void => {}
+  #isFinished = false
   #listings = 0
   #frames = 0
   /** Digests of the listings that the receiver has, in order. */
@@ -71,13 +80,14 @@ export class TreeSender {
         underWay.push(this.#add(offered))
         if (underWay.length > slabs + 2) await this.#failure.until(underWay.shift()!)
       }
-      onAllOffered()
       await this.#failure.until(Promise.all(underWay))
+      onAllOffered()
       const sent = this.#source.end()
+      this.#isFinished = true
       await channel.send(MESSAGE.finish, [writeFinish({ ...sent, listings: this.#listings, problems: problems() })])
-      const root = await this.#failure.until(done)
-      if (!Buffer.from(root).equals(sent.root)) throw broken('another root than that of the tree that was sent')
-      return sent
+      const answer = await this.#failure.until(done)
+      if (!Buffer.from(answer.root).equals(sent.root)) throw broken('another root than that of the tree that was sent')
+      return { ...sent, unrestored: answer.problems }
     } catch (thrown) {
       const error = this.#failure.error?.error ?? thrown
       this.#failure.fail(error)
@@ -89,6 +99,7 @@ export class TreeSender {
 
   async #readHave(): Promise<void> {
     const { have, channel } = this.#options
+    if (have > MAX_LISTINGS) throw broken('more listings than there can be')
     while (this.#have.length < have) {
       const message = await next(channel)
       if (message.type !== MESSAGE.have) throw broken('something else than the digests that it announced')
@@ -98,10 +109,10 @@ export class TreeSender {
     if (this.#have.length !== have) throw broken('more digests than it announced')
   }
 
-  /** What comes from the receiver, until it is done. @returns the root that it came to */
-  async #answers(): Promise<Uint8Array> {
+  /** What comes from the receiver, until it is done. */
+  async #answers(): Promise<Done> {
     for (;;) {
-      const message = await next(this.#options.channel)
+      const message = await next(this.#options.channel, RECEIVER_SILENCE_MS)
       const { type, payload } = message
       if (type === MESSAGE.want) {
         const { number, frames } = readWant(payload, (n) => {
@@ -114,7 +125,11 @@ export class TreeSender {
         this.#wake()
         answer(frames)
       } else if (type === MESSAGE.progress) this.#options.onReport(readReport(payload))
-      else if (type === MESSAGE.done && payload.length === ID_BYTES) return payload
+      else if (type === MESSAGE.done && this.#isFinished) {
+        const done = readDone(payload)
+        message.release()
+        return done
+      }
       else throw broken('a message that has no place here')
       message.release()
     }
@@ -156,9 +171,13 @@ export class TreeSender {
   }
 }
 
-/** @throws {WarpError} ERR_WARP_PEER_LOST: the peer ended before its time */
-export async function next(channel: Channel): Promise<Message> {
-  const message = await channel.receive()
+/** @throws {WarpError} ERR_WARP_PEER_LOST: the peer ended before its time; ERR_WARP_PEER_SILENT */
+export async function next(channel: Channel, withinMs = ANSWER_MS): Promise<Message> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new WarpError('ERR_WARP_PEER_SILENT', 'the other side is there, and says nothing')), withinMs)
+  })
+  const message = await Promise.race([channel.receive(), late]).finally(() => clearTimeout(timer))
   if (message === null) throw new WarpError('ERR_WARP_PEER_LOST', 'the other side ended before all was done')
   return message
 }

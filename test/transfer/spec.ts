@@ -28,7 +28,7 @@ t.test('the transfer of §15, all bytes after the handshake', async (t) => {
   const [ofSender, ofReceiver] = blocksOf('## 15. A transfer in bytes')
   t.equal(ofSender, dump(sender), 'sender → receiver')
   t.equal(ofReceiver, dump(receiver), 'receiver → sender')
-  t.ok(Buffer.from(receiver.find(({ name }) => name === 'DONE')!.payload).equals(root))
+  t.ok(Buffer.from(receiver.find(({ name }) => name === 'DONE')!.payload).subarray(0, 32).equals(root))
 })
 
 t.test('the messages of §7.7, plain and sealed', async (t) => {

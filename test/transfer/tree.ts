@@ -117,3 +117,43 @@ t.test('what is in the target already', async (t) => {
   t.ok(changed.wireBytes < 400_000, `${changed.wireBytes}: about a chunk of each, and the listings that differ`)
   t.same(fs.readdirSync(to), ['tree'])
 })
+
+/** A first run that is cut off when so much was sent. */
+async function begin(from: string, to: string, bytes: number): Promise<void> {
+  const [a, b] = channelPair()
+  const cut = setInterval(() => {
+    if (a.stats().sentBytes < bytes) return
+    clearInterval(cut)
+    void a.close()
+    void b.close()
+  }, 1)
+  await Promise.allSettled([sendOver(a, [from]), receiveOver(b, to)])
+  clearInterval(cut)
+}
+
+t.test('a file that was begun, and has a hole or is a directory by the next run', async (t) => {
+  const from = path.join(makeDirectory(t), 'tree')
+  plant(from, { a: noise(1, 70 * MIB), b: noise(2, 3 * MIB), z: noise(3, 40 * MIB) })
+  const to = makeDirectory(t)
+  await begin(from, to, 90 * MIB)
+  const fd = fs.openSync(path.join(from, 'a'), 'r+')
+  fs.writeSync(fd, Buffer.alloc(8 * MIB), 0, 8 * MIB, 40 * MIB)
+  fs.closeSync(fd)
+  fs.rmSync(path.join(from, 'b'))
+  plant(path.join(from, 'b'), { inner: 'x' })
+  const { receivedProblems } = await transfer([from], to)
+  t.same(receivedProblems.filter(({ kind }) => kind !== 'note'), [])
+  t.same(lookAtAll(path.join(to, 'tree')), lookAtAll(from))
+})
+
+t.test('a file that is kept does not stand for another of what was offered under its name', async (t) => {
+  const from = path.join(makeDirectory(t), 'tree')
+  const same = noise(1, 3 * MIB)
+  plant(from, { a: same, m: noise(2, 40 * MIB), y: same, z: same })
+  const to = makeDirectory(t)
+  plant(path.join(to, 'tree'), { a: noise(3, 1000), z: 'other' })
+  const { receivedProblems } = await transfer([from], to)
+  t.same(receivedProblems.map(({ path: at }) => at), ['tree/a', 'tree/z'])
+  t.same(fs.readFileSync(path.join(to, 'tree', 'y')).equals(same), true)
+  t.same(fs.readFileSync(path.join(to, 'tree', 'z'), 'utf8'), 'other')
+})

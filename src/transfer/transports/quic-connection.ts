@@ -1,9 +1,9 @@
 /**
- * A connection over QUIC: one bidirectional stream for the bytes. The binding holds back what is not read beyond
- * WINDOW_BYTES, and takes some 10 MB ahead of what the peer has acknowledged.
+ * A connection over QUIC: one bidirectional stream for the bytes, and one for the ends. The binding holds back what is
+ * not read beyond its window, and takes some 10 MB ahead of what the peer has acknowledged.
  *
- * Ending a QUIC connection takes back what is still on its way. So who has read the other's end to the last byte
- * says so by opening a second stream, and who has ended waits for that before the connection goes.
+ * Ending a QUIC connection takes back what is still on its way. So who has read the other's bytes to the end says so
+ * by ending its half of the second stream, and who has ended waits for that before the connection goes.
  */
 import { BaseConnection, lost, type ConnectionFacts } from './base-connection.ts'
 import type { NativeConnection, NativeStream } from './quic-binding.ts'
@@ -15,9 +15,18 @@ const JOIN_BYTES = 256 * 1024
 /** Milliseconds for which a closed connection waits for the peer to have read to the end. */
 const LINGER_MS = 5000
 
+/** Of one connection. */
+export interface Streams {
+  bytes: NativeStream
+  /** Nothing more is to come on it but its end, each way. */
+  ends: NativeStream
+}
+
 export class QuicConnection extends BaseConnection {
   readonly #native: NativeConnection
   readonly #stream: NativeStream
+  /** Kept also because the binding ends a stream that nobody holds. */
+  readonly #ends: NativeStream
   readonly #onGone: () => void
   #hasEnded = false
   #isGone = false
@@ -27,10 +36,11 @@ export class QuicConnection extends BaseConnection {
   readonly #delivered: Promise<void>
 
   /** @param onGone called once, when the binding has been let go of */
-  constructor(facts: ConnectionFacts, native: NativeConnection, stream: NativeStream, onGone: () => void) {
+  constructor(facts: ConnectionFacts, native: NativeConnection, { bytes, ends }: Streams, onGone: () => void) {
     super(facts)
     this.#native = native
-    this.#stream = stream
+    this.#stream = bytes
+    this.#ends = ends
     this.#onGone = onGone
     this.#delivered = this.#awaitDelivery()
     void native.closed().then(() => this.#closedByPeer())
@@ -99,8 +109,7 @@ export class QuicConnection extends BaseConnection {
         if (this.#isHeld) await new Promise<void>((resolve) => (this.#whenFree = resolve))
       }
       this.inbox.end('orderly')
-      const said = await this.#native.outboundStream()
-      await said.finishWrite()
+      await this.#ends.finishWrite()
     } catch (error) {
       this.fail(lost(this.remoteAddress, error))
     }
@@ -108,7 +117,7 @@ export class QuicConnection extends BaseConnection {
 
   async #awaitDelivery(): Promise<void> {
     try {
-      await this.#native.inboundStream()
+      await this.#ends.read(1)
     } catch {
       // It has ended, and `closed` says so.
     }

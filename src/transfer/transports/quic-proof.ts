@@ -1,7 +1,7 @@
 /**
  * What each side of QUIC says first. The binding knows a peer by an Ed25519 key of its own, while tickets name a
  * certificate: so each side sends its certificate, with a signature of the certificate's key over both Ed25519 keys
- * of the connection. Nobody else can use that signature: it names a key that only its owner can connect with.
+ * of the connection, who listened first. Nobody else can use that signature: it names a key that only its owner can connect with.
  *
  *     u16 length of the certificate ‖ certificate (DER) ‖ u16 length of the signature ‖ signature (DER)
  *

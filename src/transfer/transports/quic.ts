@@ -2,6 +2,8 @@
  * QUIC over UDP, where its native part is installed (see quic-binding.ts). Certificates are shown after its own
  * handshake (see quic-proof.ts). What is accepted shares the port of the listener: that is free when the last
  * connection has gone.
+ *
+ * Who listens opens both streams: that for the bytes with its certificate, that for the ends with one byte of zero.
  */
 import { lookup } from 'node:dns/promises'
 import { isIP, isIPv6 } from 'node:net'
@@ -9,12 +11,24 @@ import { WarpError } from '../../base/errors.ts'
 import type { Certificate, Connection, ConnectOptions, Listener, ListenOptions, Transport } from '../connection.ts'
 import { AcceptQueue, HANDSHAKE_MS } from './accept-queue.ts'
 import { anotherCertificate, hostPort, listenError, settleWithin, unreachable } from './attempt.ts'
-import { loadBinding, makeHostKey, remoteOf, type Binding, type HostKey, type NativeClient, type NativeConnection, type NativeServer } from './quic-binding.ts'
-import { QuicConnection } from './quic-connection.ts'
+import {
+  CONNECT_ALLOWANCE, LISTEN_ALLOWANCE, SOCKET_BYTES, loadBinding, makeHostKey, remoteOf,
+  type Binding, type HostKey, type NativeClient, type NativeConnection, type NativeServer,
+} from './quic-binding.ts'
+import { QuicConnection, type Streams } from './quic-connection.ts'
+import { Places } from './quic-places.ts'
 import { encodeProof, readProof } from './quic-proof.ts'
+import { widenUdpBuffers } from './socket-buffer.ts'
 
-/** Handshakes under way of one family, and connections that wait in `accept`: each may hold WINDOW_BYTES of a stranger. */
-const MAX_STRANGERS = 16
+/** Handshakes of QUIC itself that may be under way, for each family of addresses: no stream, and so no bytes, is open yet. */
+const MAX_HANDSHAKES = 16
+
+/**
+ * Strangers that may send: those who show their certificate, and those who wait in `accept`. Each may make a window of
+ * LISTEN_ALLOWANCE be held, and an inbox in front of it: 64 MiB and 3 MiB in all for one listener. Others wait, without
+ * a stream. Who has taken a connection bounds those that it knows no better yet.
+ */
+const MAX_STRANGERS = 8
 
 function bindingOrThrow(): Binding {
   const binding = loadBinding()
@@ -29,16 +43,36 @@ async function unavailable(): Promise<string | null> {
   return binding instanceof Error ? binding.message : null
 }
 
-/** Shows the certificates both ways over a new connection, who connected first. */
-async function introduce(native: NativeConnection, ownKey: Uint8Array, certificate: Certificate, isInitiator: boolean, onGone: () => void): Promise<QuicConnection> {
+interface Party {
+  certificate: Certificate
+  ownKey: Uint8Array
+  /** Of who connects: the certificate that the listener must show. */
+  expected: Uint8Array | null
+}
+
+/** Opens the streams of a new connection, and shows the certificates both ways: that of who listens first. */
+async function introduce(native: NativeConnection, { certificate, ownKey, expected }: Party, onGone: () => void): Promise<QuicConnection> {
+  const isInitiator = expected !== null
   const { host, port, hostKey } = remoteOf(native)
-  const stream = await (isInitiator ? native.outboundStream() : native.inboundStream())
+  const streams = isInitiator ? { bytes: await native.inboundStream(), ends: await native.inboundStream() } : await openStreams(native)
   const own = encodeProof(certificate, { isInitiator, senderKey: ownKey, recipientKey: hostKey })
-  if (isInitiator) await stream.write(own)
-  const remoteFingerprint = await readProof((bytes) => stream.read(bytes), { isInitiator: !isInitiator, senderKey: hostKey, recipientKey: ownKey })
-  if (!isInitiator) await stream.write(own)
+  if (!isInitiator) await streams.bytes.write(own)
+  const remoteFingerprint = await readProof((bytes) => streams.bytes.read(bytes), { isInitiator: !isInitiator, senderKey: hostKey, recipientKey: ownKey })
+  if (isInitiator) {
+    if (!Buffer.from(expected).equals(remoteFingerprint)) throw anotherCertificate(hostPort(host, port))
+    await streams.bytes.write(own)
+    await streams.ends.read(1)
+  }
   const facts = { kind: 'quic', isInitiator, localFingerprint: certificate.fingerprint, remoteFingerprint, remoteAddress: hostPort(host, port) } as const
-  return new QuicConnection(facts, native, stream, onGone)
+  return new QuicConnection(facts, native, streams, onGone)
+}
+
+async function openStreams(native: NativeConnection): Promise<Streams> {
+  const bytes = await native.outboundStream()
+  const ends = await native.outboundStream()
+  // The peer hears of a stream by what comes on it.
+  await ends.write(Buffer.of(0))
+  return { bytes, ends }
 }
 
 async function connect(options: ConnectOptions): Promise<Connection> {
@@ -55,12 +89,10 @@ async function connect(options: ConnectOptions): Promise<Connection> {
     const attempt = async (): Promise<Connection> => {
       const host = isIP(options.host) ? options.host : (await lookup(options.host)).address
       if (isDropped) throw new Error('given up')
-      const key = makeHostKey(binding)
+      const key = makeHostKey(binding, CONNECT_ALLOWANCE)
       const own = (client = new binding.Client(key.config, isIPv6(host) ? 1 : 0))
       const native = await own.outboundConnection(host, port)
-      const connection = await introduce(native, key.publicKey, certificate, true, () => own.abort())
-      if (!Buffer.from(fingerprint).equals(connection.remoteFingerprint!)) throw anotherCertificate(place)
-      return connection
+      return introduce(native, { certificate, ownKey: key.publicKey, expected: fingerprint }, () => own.abort())
     }
     attempt().then(resolve, (error: unknown) => reject(unreachable(place, error)))
     return drop
@@ -97,10 +129,14 @@ async function openServersOrThrow(binding: Binding, key: HostKey, host: string, 
 async function listen({ host, port: wanted, certificate, signal }: ListenOptions): Promise<Listener> {
   signal?.throwIfAborted()
   const binding = bindingOrThrow()
-  const key = makeHostKey(binding)
+  const key = makeHostKey(binding, LISTEN_ALLOWANCE)
   const servers = await openServersOrThrow(binding, key, host, wanted)
   const port = servers[0]!.port()
+  widenUdpBuffers(port, SOCKET_BYTES)
   const queue = new AcceptQueue()
+  const places = new Places(MAX_STRANGERS)
+  /** Gives back the place of a connection that nobody has taken yet. */
+  const leave = new WeakMap<Connection, () => void>()
   const open = new Set<NativeConnection>()
   let isClosing = false
   let freed: Promise<unknown> | null = null
@@ -110,13 +146,16 @@ async function listen({ host, port: wanted, certificate, signal }: ListenOptions
 
   const welcome = async (native: NativeConnection): Promise<void> => {
     open.add(native)
+    const timer = setTimeout(() => native.abort(), HANDSHAKE_MS)
+    const free = await places.take()
     const gone = (): void => {
+      free()
       open.delete(native)
       freeIfIdle()
     }
-    const timer = setTimeout(() => native.abort(), HANDSHAKE_MS)
     try {
-      const connection = await introduce(native, key.publicKey, certificate, false, gone)
+      const connection = await introduce(native, { certificate, ownKey: key.publicKey, expected: null }, gone)
+      leave.set(connection, free)
       if (isClosing) connection.close()
       else queue.offer(connection)
     } catch {
@@ -128,7 +167,6 @@ async function listen({ host, port: wanted, certificate, signal }: ListenOptions
   }
   const serve = async (server: NativeServer): Promise<void> => {
     while (freed === null) {
-      await queue.room(MAX_STRANGERS)
       try {
         const native = await server.inboundConnection()
         if (isClosing) native.abort()
@@ -139,8 +177,13 @@ async function listen({ host, port: wanted, certificate, signal }: ListenOptions
       }
     }
   }
-  for (const server of servers) for (let i = 0; i < MAX_STRANGERS; i++) void serve(server)
+  for (const server of servers) for (let i = 0; i < MAX_HANDSHAKES; i++) void serve(server)
 
+  const accept = async (): Promise<Connection | null> => {
+    const connection = await queue.take()
+    if (connection) leave.get(connection)?.()
+    return connection
+  }
   const close = async (): Promise<void> => {
     signal?.removeEventListener('abort', onAbort)
     isClosing = true
@@ -150,7 +193,7 @@ async function listen({ host, port: wanted, certificate, signal }: ListenOptions
   }
   const onAbort = (): void => void close()
   signal?.addEventListener('abort', onAbort)
-  return { address: { host: host === '' ? '::' : host, port }, accept: () => queue.take(), close }
+  return { address: { host: host === '' ? '::' : host, port }, accept, close }
 }
 
 export const quic: Transport = { kind: 'quic', unavailable, connect, listen }

@@ -10,9 +10,8 @@ import { BLOCK_OVERHEAD_BYTES, sealBlock, type Compression } from '../../../src/
 import { KIND as BLOCK } from '../../../src/format/block.ts'
 import { Channel, type Message } from '../../../src/transfer/channel.ts'
 import {
-  KIND, MAX_MESSAGE_BYTES, MESSAGE, readAccept, readHave, readOffer, readWant, writeFinish, writeListing, writeOffer, type Accept, type Finish, type Offer,
-  type WantedFrame,
-} from '../../../src/transfer/messages.ts'
+  KIND, MAX_MESSAGE_BYTES, MESSAGE, readAccept, readHave, readOffer, readWant, writeFinish, writeListing, writeOffer, writeSame, type Accept, type Finish, type Offer,
+  type WantedFrame, writeDone } from '../../../src/transfer/messages.ts'
 import { receiveIntoArchive } from '../../../src/transfer/receive-into-archive.ts'
 import { receiveTree } from '../../../src/transfer/receive-tree.ts'
 import { memoryPair } from '../../../src/transfer/transports/memory.ts'
@@ -28,6 +27,8 @@ const DEADLINE_MS = 15_000
 
 export class HostileSender {
   readonly channel: Channel
+  /** As if its network was gone. */
+  readonly cut: () => void
   readonly #freeze: () => void
   accept: Accept | null = null
   /** Digests that the receiver told of. */
@@ -35,9 +36,10 @@ export class HostileSender {
   #ordinal = 0
   #listings: Listing[] = []
 
-  constructor(channel: Channel, freeze: () => void) {
+  constructor(channel: Channel, freeze: () => void, cut: () => void) {
     this.channel = channel
     this.#freeze = freeze
+    this.cut = cut
   }
 
   /** Nothing of it reaches the receiver any more, pings neither. */
@@ -100,6 +102,14 @@ export class HostileSender {
     for (const runs of await this.wanted(number)) await this.send(MESSAGE.frame, this.block(this.plain(number, runs)))
   }
 
+  /** As `give`, of a listing that the receiver may have. */
+  async giveOrSame(number: number, what: Listing, isSame: boolean): Promise<void> {
+    if (!isSame) return this.give(number, what)
+    this.#listings[number] = what
+    await this.send(MESSAGE.same, writeSame(number))
+    for (const runs of await this.wanted(number)) await this.send(MESSAGE.frame, this.block(this.plain(number, runs)))
+  }
+
   /** Says that all was sent: what was, but for what is said otherwise. */
   async finish(more: Partial<Finish> = {}): Promise<void> {
     const right = 'root' in more ? { root: more.root!, entries: 0, bytes: 0 } : rootOf(this.#listings)
@@ -152,7 +162,7 @@ export async function receiveFrom(script: (sender: HostileSender) => Promise<voi
     ended.error = error as WarpError
     await b.close(error as WarpError)
   })
-  const sending = script(new HostileSender(a, () => (isFrozen = true))).catch((error: unknown) => {
+  const sending = script(new HostileSender(a, () => (isFrozen = true), () => left.close())).catch((error: unknown) => {
     ended.thrown = error
   })
   let timer: NodeJS.Timeout | undefined
@@ -177,7 +187,7 @@ async function receive(channel: Channel, target: string, into: Into, options: Pa
     const { root } = into === 'directory'
       ? await receiveTree({ ...job, directory: target })
       : await receiveIntoArchive({ ...job, into: { kind: 'archive', path: path.join(target, 'out.warp') } })
-    await channel.send(MESSAGE.done, [root])
+    await channel.send(MESSAGE.done, [writeDone({ root, problems: 0 })])
   } finally {
     await pool.close()
   }

@@ -3,7 +3,7 @@ import type { Problem } from '../../../src/archive/types.ts'
 import { planMemory } from '../../../src/archive/memory.ts'
 import { poolFor } from '../../../src/archive/pool.ts'
 import { Channel } from '../../../src/transfer/channel.ts'
-import { MAX_MESSAGE_BYTES, MESSAGE, readAccept, readOffer, writeOffer } from '../../../src/transfer/messages.ts'
+import { MAX_MESSAGE_BYTES, MESSAGE, readAccept, readOffer, writeDone, writeOffer } from '../../../src/transfer/messages.ts'
 import { receiveIntoArchive } from '../../../src/transfer/receive-into-archive.ts'
 import { receiveTree } from '../../../src/transfer/receive-tree.ts'
 import { next } from '../../../src/transfer/tree-sender.ts'
@@ -58,14 +58,14 @@ export async function receiveOver(
     const common = { channel, offer, options: more, pool, indexBytes: planMemory(undefined, 32 * MIB, 1).indexBytes, report: (problem: Problem) => problems.push(problem), onProgress: () => {} }
     if (more.into?.kind === 'archive') {
       const received = await receiveIntoArchive({ ...common, into: more.into })
-      await channel.send(MESSAGE.done, [received.root])
+      await channel.send(MESSAGE.done, [writeDone({ root: received.root, problems: 0 })])
       return received
     }
     const received = await receiveTree({
       channel, offer, directory, options: more, pool, stateDir: more.stateDir ?? null, indexBytes: planMemory(undefined, 32 * MIB, 1).indexBytes,
       report: (problem) => problems.push(problem), onProgress: () => {}, onReceiver: () => {}, complete: async () => {},
     })
-    await channel.send(MESSAGE.done, [received.root])
+    await channel.send(MESSAGE.done, [writeDone({ root: received.root, problems: 0 })])
     return received
   } finally {
     await pool.close()

@@ -7,7 +7,7 @@ import { tasks } from '../../../src/archive/worker.ts'
 import type { Metadata } from '../../../src/format/entry.ts'
 import { Channel } from '../../../src/transfer/channel.ts'
 import type { Connection } from '../../../src/transfer/connection.ts'
-import { KIND, MAX_MESSAGE_BYTES, MESSAGE, readAccept, readOffer, writeOffer } from '../../../src/transfer/messages.ts'
+import { KIND, MAX_MESSAGE_BYTES, MESSAGE, readAccept, readOffer, writeOffer, writeDone } from '../../../src/transfer/messages.ts'
 import { receiveTree } from '../../../src/transfer/receive-tree.ts'
 import { RECEIVE_WINDOW_BYTES, SEND_WINDOW_BYTES } from '../../../src/transfer/sessions.ts'
 import { memoryPair } from '../../../src/transfer/transports/memory.ts'
@@ -79,7 +79,7 @@ async function receive(channel: Channel, directory: string): Promise<void> {
     channel, offer, directory, options: { sameOwner: false }, pool: new InlinePool(tasks), indexBytes: planMemory(undefined, 32 * MIB, 1).indexBytes,
     report: () => {}, onProgress: () => {}, onReceiver: () => {}, complete: async () => {}, stateDir: null,
   })
-  await channel.send(MESSAGE.done, [root])
+  await channel.send(MESSAGE.done, [writeDone({ root, problems: 0 })])
 }
 
 /** Runs it. @returns what each side has written after the handshake, and the root */
