@@ -339,7 +339,7 @@ export class TreeReceiver {
         plan.offsetOf[ref] = bytes
         bytes += length
         local.push(ref)
-        pieces.push(plan.origins[ref] === ORIGIN.local ? this.#localPiece(read, ref, length, localOf(ref)) : { length, open: this.#opener(plan.listingOf[ref]!, plan.refOf[ref]!) })
+        pieces.push(plan.origins[ref] === ORIGIN.local ? this.#localPiece(read, ref, length, localOf(ref)) : { length, open: this.#opener(plan.listingOf[ref]!, plan.refOf[ref]!, listing.number) })
       }
     }
     closeLocal()
@@ -348,9 +348,10 @@ export class TreeReceiver {
     return frameOf
   }
 
-  #opener(number: number, ref: number): () => Promise<{ fd: number; offset: number }> {
+  /** @param by the listing that wants it: what it has itself, and is not asked for, is in place */
+  #opener(number: number, ref: number, by: number): () => Promise<{ fd: number; offset: number }> {
     return async () => {
-      await this.#failure.until(this.#open.get(number)?.applied ?? Promise.resolve())
+      if (number !== by) await this.#failure.until(this.#open.get(number)?.applied ?? Promise.resolve())
       const { path, offset } = this.#paths.placeOf(number, ref)
       return { fd: this.#existing.open(path), offset }
     }

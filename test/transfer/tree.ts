@@ -1,7 +1,7 @@
 /** Trees from one side to the other, in one process. */
 import fs from 'node:fs'
 import path from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { lookAtAll, makeDirectory, noise, plant, repeated, lines } from '../archive/support/trees.ts'
 import { plantEveryKind } from '../archive/support/every-kind.ts'
 import { MIB, channelPair, receiveOver, sendOver, transfer } from './support/transfers.ts'
@@ -119,7 +119,7 @@ t.test('what is in the target already', async (t) => {
 })
 
 /** A first run that is cut off when so much was sent. */
-async function begin(from: string, to: string, bytes: number): Promise<void> {
+async function begin(t: Test, from: string, to: string, bytes: number): Promise<void> {
   const [a, b] = channelPair()
   const cut = setInterval(() => {
     if (a.stats().sentBytes < bytes) return
@@ -127,7 +127,11 @@ async function begin(from: string, to: string, bytes: number): Promise<void> {
     void a.close()
     void b.close()
   }, 1)
-  await Promise.allSettled([sendOver(a, [from]), receiveOver(b, to)])
+  const ended = async (side: Promise<unknown>) => {
+    await t.rejects(side, { code: 'ERR_WARP_PEER_LOST' })
+    await Promise.all([a.close(), b.close()])
+  }
+  await Promise.all([ended(sendOver(a, [from])), ended(receiveOver(b, to))])
   clearInterval(cut)
 }
 
@@ -135,7 +139,7 @@ t.test('a file that was begun, and has a hole or is a directory by the next run'
   const from = path.join(makeDirectory(t), 'tree')
   plant(from, { a: noise(1, 70 * MIB), b: noise(2, 3 * MIB), z: noise(3, 40 * MIB) })
   const to = makeDirectory(t)
-  await begin(from, to, 90 * MIB)
+  await begin(t, from, to, 90 * MIB)
   const fd = fs.openSync(path.join(from, 'a'), 'r+')
   fs.writeSync(fd, Buffer.alloc(8 * MIB), 0, 8 * MIB, 40 * MIB)
   fs.closeSync(fd)

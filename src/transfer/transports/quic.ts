@@ -15,7 +15,7 @@ import {
   CONNECT_ALLOWANCE, LISTEN_ALLOWANCE, SOCKET_BYTES, loadBinding, makeHostKey, remoteOf,
   type Binding, type HostKey, type NativeClient, type NativeConnection, type NativeServer,
 } from './quic-binding.ts'
-import { QuicConnection, type Streams } from './quic-connection.ts'
+import { QuicConnection } from './quic-connection.ts'
 import { Places } from './quic-places.ts'
 import { encodeProof, readProof } from './quic-proof.ts'
 import { widenUdpBuffers } from './socket-buffer.ts'
@@ -28,7 +28,7 @@ const MAX_HANDSHAKES = 16
  * LISTEN_ALLOWANCE be held, and an inbox in front of it: 64 MiB and 3 MiB in all for one listener. Others wait, without
  * a stream. Who has taken a connection bounds those that it knows no better yet.
  */
-const MAX_STRANGERS = 8
+export const MAX_STRANGERS = 8
 
 function bindingOrThrow(): Binding {
   const binding = loadBinding()
@@ -54,25 +54,19 @@ interface Party {
 async function introduce(native: NativeConnection, { certificate, ownKey, expected }: Party, onGone: () => void): Promise<QuicConnection> {
   const isInitiator = expected !== null
   const { host, port, hostKey } = remoteOf(native)
-  const streams = isInitiator ? { bytes: await native.inboundStream(), ends: await native.inboundStream() } : await openStreams(native)
   const own = encodeProof(certificate, { isInitiator, senderKey: ownKey, recipientKey: hostKey })
-  if (!isInitiator) await streams.bytes.write(own)
-  const remoteFingerprint = await readProof((bytes) => streams.bytes.read(bytes), { isInitiator: !isInitiator, senderKey: hostKey, recipientKey: ownKey })
+  const bytes = await (isInitiator ? native.inboundStream() : native.outboundStream())
+  if (!isInitiator) await bytes.write(own)
+  const remoteFingerprint = await readProof((count) => bytes.read(count), { isInitiator: !isInitiator, senderKey: hostKey, recipientKey: ownKey })
   if (isInitiator) {
     if (!Buffer.from(expected).equals(remoteFingerprint)) throw anotherCertificate(hostPort(host, port))
-    await streams.bytes.write(own)
-    await streams.ends.read(1)
+    await bytes.write(own)
   }
+  const ends = await (isInitiator ? native.inboundStream() : native.outboundStream())
+  // A peer hears of a stream by what comes on it.
+  await (isInitiator ? ends.read(1) : ends.write(Buffer.of(0)))
   const facts = { kind: 'quic', isInitiator, localFingerprint: certificate.fingerprint, remoteFingerprint, remoteAddress: hostPort(host, port) } as const
-  return new QuicConnection(facts, native, streams, onGone)
-}
-
-async function openStreams(native: NativeConnection): Promise<Streams> {
-  const bytes = await native.outboundStream()
-  const ends = await native.outboundStream()
-  // The peer hears of a stream by what comes on it.
-  await ends.write(Buffer.of(0))
-  return { bytes, ends }
+  return new QuicConnection(facts, native, { bytes, ends }, onGone)
 }
 
 async function connect(options: ConnectOptions): Promise<Connection> {

@@ -2,6 +2,7 @@
  * The optional package `@fails-components/webtransport`, and what of it is used. It speaks HTTP/3 where its native
  * part `@fails-components/webtransport-transport-http3-quiche` is installed too, and HTTP/2 else.
  */
+import type { ClientHttp2Session, Http2SecureServer, Http2Session } from 'node:http2'
 import { createRequire } from 'node:module'
 
 export interface WebStream {
@@ -23,14 +24,10 @@ export interface Session {
   /** `ADDRESS:PORT`, of a session that a server has accepted. */
   peerAddress?: string
   /** Internals, of a server: what the session goes over, and its streams. */
-  objint?: { stream?: { session?: Destroyable } }
+  objint?: { stream?: { session?: Http2Session } }
   streamObjs?: Set<{ objint?: Source }>
   /** The same of a client. */
-  sessionint?: { streamObjs?: Set<{ objint?: Source }>; parentobj?: { transportInt?: { clientInt?: Destroyable } } }
-}
-
-interface Destroyable {
-  destroy(): void
+  sessionint?: { streamObjs?: Set<{ objint?: Source }>; parentobj?: { transportInt?: { clientInt?: ClientHttp2Session } } }
 }
 
 export interface Server {
@@ -40,7 +37,7 @@ export interface Server {
   address(): { port: number; host: string } | null
   sessionStream(path: string): ReadableStream<Session>
   /** Internal: the server of HTTP/2. */
-  transportInt?: { serverInt?: { maxConnections: number } }
+  transportInt?: { serverInt?: Http2SecureServer & { maxConnections: number } }
 }
 
 interface Package {
@@ -53,18 +50,28 @@ export interface Binding extends Package {
   hasHttp3: boolean
 }
 
-/** Bytes that may be under way to a reader. */
-const STREAM_WINDOW_BYTES = 4 * 1024 * 1024
-const SESSION_WINDOW_BYTES = STREAM_WINDOW_BYTES
+/**
+ * Bytes that a peer may send on a new stream: what a stranger may make be held. The package doubles it while the bytes
+ * are read, and asked for within two round trips, up to what a session may have under way; of that half goes a round
+ * trip, 84 MB/s over 100 ms.
+ */
+const FIRST_WINDOW_BYTES = 512 * 1024
+const WINDOW_BYTES = 16 * 1024 * 1024
+/**
+ * The same of HTTP/2 below: without it no more than 64 KiB go a round trip. Never what holds a peer back, since the
+ * package takes at once all that comes, and counts it by the windows above.
+ */
+const HTTP2_WINDOW_BYTES = WINDOW_BYTES
 /** Connections of TCP that a server takes. */
 const MAX_CONNECTIONS = 256
 
 /** What a session may hold. Node 20 cannot tell a peer of these by the settings of HTTP/2, so they are part of the protocol. */
 export const LIMITS = {
-  initialStreamFlowControlWindow: STREAM_WINDOW_BYTES,
-  initialSessionFlowControlWindow: SESSION_WINDOW_BYTES,
-  streamFlowControlWindowSizeLimit: STREAM_WINDOW_BYTES,
-  sessionFlowControlWindowSizeLimit: SESSION_WINDOW_BYTES,
+  initialStreamFlowControlWindow: FIRST_WINDOW_BYTES,
+  streamFlowControlWindowSizeLimit: WINDOW_BYTES,
+  // Equal, since a listener takes the second for the first.
+  initialSessionFlowControlWindow: WINDOW_BYTES,
+  sessionFlowControlWindowSizeLimit: WINDOW_BYTES,
   // The one that carries the bytes; as few as can be said of the others. A client has other names for them.
   initialBidirectionalStreams: 1,
   initialUnidirectionalStreams: 1,
@@ -107,9 +114,22 @@ function isInstalled(name: string): boolean {
   }
 }
 
-/** Strangers are bounded in number before they have a session. */
-export function boundConnections({ transportInt }: Server): void {
-  if (transportInt?.serverInt) transportInt.serverInt.maxConnections = MAX_CONNECTIONS
+/** Bounds strangers in number before they have a session, and widens the windows of HTTP/2 of those that will come. */
+export function prepareServer({ transportInt }: Server): void {
+  const http2 = transportInt?.serverInt
+  if (!http2) return
+  http2.maxConnections = MAX_CONNECTIONS
+  http2.updateSettings({ initialWindowSize: HTTP2_WINDOW_BYTES })
+  http2.on('session', (session) => session.setLocalWindowSize(HTTP2_WINDOW_BYTES))
+}
+
+/** Widens the windows of HTTP/2 of a session that is ready. Nothing to do over HTTP/3. */
+export function widenClient({ sessionint }: Session): void {
+  const http2 = sessionint?.parentobj?.transportInt?.clientInt
+  if (!http2 || http2.destroyed) return
+  // For the streams that are open already too: RFC 9113, §6.9.2.
+  http2.settings({ initialWindowSize: HTTP2_WINDOW_BYTES })
+  http2.setLocalWindowSize(HTTP2_WINDOW_BYTES)
 }
 
 /** Makes a session push no more than its windows hold: left alone it queues all that comes. */

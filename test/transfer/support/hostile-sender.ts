@@ -10,7 +10,7 @@ import { BLOCK_OVERHEAD_BYTES, sealBlock, type Compression } from '../../../src/
 import { KIND as BLOCK } from '../../../src/format/block.ts'
 import { Channel, type Message } from '../../../src/transfer/channel.ts'
 import {
-  KIND, MAX_MESSAGE_BYTES, MESSAGE, readAccept, readHave, readOffer, readWant, writeFinish, writeListing, writeOffer, writeSame, type Accept, type Finish, type Offer,
+  KIND, MAX_MESSAGE_BYTES, MESSAGE, readAccept, readHave, readOffer, readWant, writeDone, writeFinish, writeListing, writeOffer, writeSame, type Accept, type Finish, type Offer,
   type WantedFrame, writeDone } from '../../../src/transfer/messages.ts'
 import { receiveIntoArchive } from '../../../src/transfer/receive-into-archive.ts'
 import { receiveTree } from '../../../src/transfer/receive-tree.ts'
