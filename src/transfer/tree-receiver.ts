@@ -7,7 +7,7 @@ import { WarpError } from '../base/errors.ts'
 import { EntryAssembler, type Assembled } from '../archive/assemble.ts'
 import { Failure } from '../archive/failure.ts'
 import { RootBuilder } from '../archive/page-stream.ts'
-import { IN_PLACE, Restorer } from '../archive/restorer.ts'
+import { Restorer } from '../archive/restorer.ts'
 import { Sequence } from '../archive/sequence.ts'
 import { SpillingIndex } from '../archive/spilling-index.ts'
 import type { Entry, Problem } from '../archive/types.ts'
@@ -17,12 +17,13 @@ import type { OwnerOptions } from '../archive/restore-task.ts'
 import type { TargetTree } from '../archive/os/target-tree.ts'
 import type { Channel, Message } from './channel.ts'
 import { ChunkScanner } from './chunk-scanner.ts'
-import { Durable, type ReceivedListing } from './durable.ts'
+import { Durable } from './durable.ts'
 import { Existing, type LocalChunk } from './existing.ts'
 import type { Journal, JournalledListing } from './journal.ts'
 import { ORIGIN, planListing, readListingContent, type Plan, type ReadListing } from './listing.ts'
 import { MAX_HAVE, MAX_OPEN_LISTINGS, MESSAGE, broken, readFinish, readListing, readSame, writeHave, writeReport, writeWant, type Finish } from './messages.ts'
-import { ReceivedFrames, type LocalPiece } from './received-frames.ts'
+import { OpenListings, type OpenListing } from './open-listings.ts'
+import { ReceivedFrames } from './received-frames.ts'
 import { ReceivedPaths } from './received-paths.ts'
 import { isOwnName, type Staging } from './staging.ts'
 import type { Reuse } from './reuse.ts'
@@ -31,8 +32,6 @@ import { next } from './tree-sender.ts'
 
 /** Messages after which what they brought is made durable, bytes. */
 const CHECKPOINT_BYTES = 12 * 2 ** 20
-/** Of a frame made of what is here. */
-const LOCAL_FRAME_BYTES = 4 * 2 ** 20
 const REPORT_MS = 250
 /** Listings that were answered and are not restored yet. */
 const MAX_HELD_LISTINGS = 12
@@ -62,18 +61,6 @@ export interface TreeReceived extends Finish {
   reusedBytes: number
 }
 
-interface OpenListing extends ReceivedListing {
-  /** Of each chunk reference, bytes. */
-  lengths: Uint32Array
-  plan: Plan
-  firstFrame: number
-  /** Frames of which something is wanted and not restored. */
-  pending: number
-  isTaken: boolean
-  applied: Promise<void>
-  apply: () => void
-}
-
 export class TreeReceiver {
   readonly #options: TreeReceiverOptions
   readonly #failure = new Failure()
@@ -90,9 +77,7 @@ export class TreeReceiver {
   readonly #restorer: Restorer
   /** Listings of an earlier run, or an earlier transfer of the same. */
   readonly #before: JournalledListing[]
-  /** By number; those that are done are gone. */
-  readonly #open = new Map<number, OpenListing>()
-  readonly #listingOfFrame = new Map<number, { listing: OpenListing; refs: number[] }>()
+  readonly #open: OpenListings
   #received = 0
   /** Listings that came and were not answered. */
   #unanswered = 0
@@ -114,6 +99,7 @@ export class TreeReceiver {
     this.#durable = new Durable(staging, CHECKPOINT_BYTES, (error) => this.#failure.fail(error))
     this.#paths = new ReceivedPaths(staging.journal, average)
     this.#existing = new Existing({ tree, staged: staging.components, overwrite, owner, report, pathOf: (number) => this.#paths.pathOf(number), scanner: new ChunkScanner(pool, average, null) })
+    this.#open = new OpenListings({ frames: this.#frames, paths: this.#paths, existing: this.#existing, reuse: options.reuse, failure: this.#failure })
     this.#restorer = new Restorer({
       tree, staging: staging.components, keepsStaging: true, overwrite: 'always', stripComponents: 0, owner, pool,
       frames: this.#frames, chunkIdKey: null, report, pathOf: async (number) => this.#paths.pathOf(number), adopt: null,
@@ -215,7 +201,7 @@ export class TreeReceiver {
     if (++this.#unanswered > MAX_OPEN_LISTINGS) throw broken('more listings than it may')
     const judged = this.#judging.run(async () => {
       // What was answered and is not restored is held: so much of it, and no more.
-      while (this.#open.size >= MAX_HELD_LISTINGS) await this.#failure.until(Promise.race(Array.from(this.#open.values(), ({ applied }) => applied)))
+      while (this.#open.size >= MAX_HELD_LISTINGS) await this.#failure.until(this.#open.next())
       const listing = await this.#judge(number, content)
       message.release()
       return listing
@@ -263,9 +249,9 @@ export class TreeReceiver {
     await reuse?.prepare(read.words)
     const isLocal = (ref: number) => (fate.local.size > 0 && localOf(ref) !== undefined) || (reuse?.has(read.words, ref) ?? false)
     const plan = planListing(this.#index.table, read, number, fate.isInPlace, isLocal)
-    const listing = this.#openListing(number, done, plan, read)
     // The frames are expected before they are asked for.
-    const frameOf = this.#frameNumbers(listing, plan, read, localOf)
+    const { listing, frameOf } = this.#open.add(number, done, plan, read, localOf)
+    this.#count(read, plan)
     await channel.send(MESSAGE.want, [writeWant(number, plan.frames)])
     this.#unanswered--
     let ref = 0
@@ -278,6 +264,15 @@ export class TreeReceiver {
       return [[{ ...one, frames, offsets, isBegun: what === 'begun' }, what === 'there']]
     })
     return { listing, records }
+  }
+
+  /** What is in place, and what need not be sent. */
+  #count({ lengths, logicalBytes }: ReadListing, { origins }: Plan): void {
+    this.#bytes += logicalBytes
+    origins.forEach((origin, ref) => {
+      if (origin !== ORIGIN.inPlace) this.#bytes -= lengths[ref]!
+      if (origin !== ORIGIN.wanted) this.#reusedBytes += lengths[ref]!
+    })
   }
 
   #addToRoot(read: ReadListing): void {
@@ -295,89 +290,15 @@ export class TreeReceiver {
     }
   }
 
-  #openListing(number: number, done: Uint8Array, plan: Plan, read: ReadListing): OpenListing {
-    let apply = (): void => {}
-    const applied = new Promise<void>((resolve) => (apply = resolve))
-    const listing: OpenListing = { number, done, isComplete: false, lengths: read.lengths, plan, firstFrame: 0, pending: 0, isTaken: false, applied, apply }
-    this.#open.set(number, listing)
-    this.#bytes += read.logicalBytes
-    plan.origins.forEach((origin, ref) => {
-      if (origin !== ORIGIN.inPlace) this.#bytes -= read.lengths[ref]!
-      else done[ref] = 1
-      if (origin !== ORIGIN.wanted) this.#reusedBytes += read.lengths[ref]!
-    })
-    return listing
-  }
-
-  /** Gives the frames of a listing their numbers. @returns for each reference that of its frame */
-  #frameNumbers(listing: OpenListing, plan: Plan, read: ReadListing, localOf: (ref: number) => LocalChunk | undefined): Float64Array {
-    const frameOf = new Float64Array(read.refs)
-    const wanted = plan.plainLengths.map((length) => this.#frames.addWanted(length))
-    const refsOf = new Map<number, number[]>()
-    let pieces: LocalPiece[] = []
-    let local: number[] = []
-    let bytes = 0
-    const closeLocal = () => {
-      if (local.length === 0) return
-      const frame = this.#frames.addLocal(pieces)
-      for (const ref of local) frameOf[ref] = frame
-      refsOf.set(frame, local)
-      pieces = []
-      local = []
-      bytes = 0
-    }
-    for (let ref = 0; ref < read.refs; ref++) {
-      if (plan.origins[ref] === ORIGIN.inPlace) frameOf[ref] = IN_PLACE
-      else if (plan.origins[ref] === ORIGIN.wanted) {
-        const frame = (frameOf[ref] = wanted[plan.frameOf[ref]!]!)
-        const refs = refsOf.get(frame)
-        if (refs) refs.push(ref)
-        else refsOf.set(frame, [ref])
-      } else {
-        const length = read.lengths[ref]!
-        if (bytes + length > LOCAL_FRAME_BYTES) closeLocal()
-        plan.offsetOf[ref] = bytes
-        bytes += length
-        local.push(ref)
-        pieces.push(plan.origins[ref] === ORIGIN.local ? this.#localPiece(read, ref, length, localOf(ref)) : { length, open: this.#opener(plan.listingOf[ref]!, plan.refOf[ref]!, listing.number) })
-      }
-    }
-    closeLocal()
-    for (const [frame, refs] of refsOf) this.#listingOfFrame.set(frame, { listing, refs })
-    listing.pending = refsOf.size
-    return frameOf
-  }
-
-  /** @param by the listing that wants it: what it has itself, and is not asked for, is in place */
-  #opener(number: number, ref: number, by: number): () => Promise<{ fd: number; offset: number }> {
-    return async () => {
-      if (number !== by) await this.#failure.until(this.#open.get(number)?.applied ?? Promise.resolve())
-      const { path, offset } = this.#paths.placeOf(number, ref)
-      return { fd: this.#existing.open(path), offset }
-    }
-  }
-
-  #localPiece({ words }: ReadListing, ref: number, length: number, inTarget: LocalChunk | undefined): LocalPiece {
-    if (!inTarget) return this.#options.reuse!.piece(words, ref, length)
-    return { length, open: async () => ({ fd: this.#existing.openTarget(inTarget.path), offset: inTarget.offset }) }
-  }
-
   #frameDone(frame: number, message: Message | null, bytes: number): void {
-    const { listing, refs } = this.#listingOfFrame.get(frame)!
-    this.#listingOfFrame.delete(frame)
-    for (const ref of refs) {
-      listing.done[ref] = 1
-      this.#bytes += listing.lengths[ref]!
-    }
-    listing.pending--
+    const { listing, restoredBytes } = this.#open.frameDone(frame)
+    this.#bytes += restoredBytes
     this.#durable.add(listing, message, bytes)
     this.#settle(listing)
   }
 
   #settle(listing: OpenListing): void {
-    if (listing.pending > 0 || !listing.isTaken) return
-    listing.isComplete = true
-    this.#open.delete(listing.number)
+    if (!this.#open.close(listing)) return
     this.#durable.add(listing, null, 0)
     listing.apply()
   }

@@ -11,7 +11,8 @@ import { KIND as BLOCK } from '../../../src/format/block.ts'
 import { Channel, type Message } from '../../../src/transfer/channel.ts'
 import {
   KIND, MAX_MESSAGE_BYTES, MESSAGE, readAccept, readHave, readOffer, readWant, writeDone, writeFinish, writeListing, writeOffer, writeSame, type Accept, type Finish, type Offer,
-  type WantedFrame, writeDone } from '../../../src/transfer/messages.ts'
+  type WantedFrame,
+} from '../../../src/transfer/messages.ts'
 import { receiveIntoArchive } from '../../../src/transfer/receive-into-archive.ts'
 import { receiveTree } from '../../../src/transfer/receive-tree.ts'
 import { memoryPair } from '../../../src/transfer/transports/memory.ts'
