@@ -242,6 +242,7 @@ export class ArchiveFiller {
     const taken = frames.map(async ({ frame, ordinal, chunks, ids }) => {
       const common = { chunkIdKey: this.#archive.chunkIdKey, chunks: Uint32Array.from(chunks), ids: packIds(ids), to: this.#archive.sealing, ordinal }
       if (!this.#frames.isLocal(frame)) {
+        this.#frames.seal([frame])
         const place = (await this.#frames.at(frame)) as TakeRequest['place']
         const request: TakeRequest = { ...common, place }
         const { block } = (await pool.run('take', request, [place.block.buffer as ArrayBuffer]).catch((error: unknown) => {
@@ -258,7 +259,9 @@ export class ArchiveFiller {
     for (const [i, one] of taken.entries()) {
       const block = await one
       await this.#blocks.frames([block])
-      this.#frames.done(frames[i]!.frame)
+      const { frame } = frames[i]!
+      if (!this.#frames.isLocal(frame)) this.#frames.done(frame)
+      this.#frames.begun([frame])
       for (let k = 1; k < frames[i]!.chunks.length; k += 2) this.#doneBytes += frames[i]!.chunks[k]!
       onProgress({ bytes: this.#doneBytes, entries: this.#order.entries, path: new Uint8Array(0) })
     }

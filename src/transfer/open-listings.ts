@@ -19,6 +19,8 @@ export interface OpenListing extends ReceivedListing {
   lengths: Uint32Array
   /** Frames of which something is wanted and not restored. */
   pending: number
+  /** Their numbers. */
+  frames: number[]
   isTaken: boolean
   applied: Promise<void>
   apply: () => void
@@ -61,7 +63,7 @@ export class OpenListings {
   ): { listing: OpenListing; frameOf: Float64Array } {
     let apply = (): void => {}
     const applied = new Promise<void>((resolve) => (apply = resolve))
-    const listing: OpenListing = { number, done, isComplete: false, lengths: read.lengths, pending: 0, isTaken: false, applied, apply }
+    const listing: OpenListing = { number, done, isComplete: false, lengths: read.lengths, pending: 0, frames: [], isTaken: false, applied, apply }
     this.#open.set(number, listing)
     plan.origins.forEach((origin, ref) => {
       if (origin === ORIGIN.inPlace) done[ref] = 1
@@ -125,6 +127,7 @@ export class OpenListings {
     }
     closeLocal()
     for (const [frame, refs] of refsOf) this.#ofFrame.set(frame, { listing, refs })
+    listing.frames = [...refsOf.keys()]
     listing.pending = refsOf.size
     return frameOf
   }

@@ -23,6 +23,15 @@ interface Wanted {
   reject: (error: unknown) => void
 }
 
+/** What is done with one frame: mostly by one job, by more if some had to begin before all was wanted. */
+interface Jobs {
+  running: number
+  isSealed: boolean
+  haveBegun: boolean
+  /** Open for the jobs. */
+  fds: number[]
+}
+
 export class ReceivedFrames implements RestoreFrames {
   readonly #sealing: Sealing
   readonly #onDone: (frame: number, message: Message | null, bytes: number) => void
@@ -32,7 +41,7 @@ export class ReceivedFrames implements RestoreFrames {
   /** With their lengths, which they lose to the threads that open them. */
   readonly #messages = new Map<number, { message: Message; bytes: number }>()
   readonly #local = new Map<number, LocalPiece[]>()
-  readonly #open = new Map<number, number[]>()
+  readonly #jobs = new Map<number, Jobs>()
   #nextFrame = 0
   #nextOrdinal = 0
   #failure: { error: unknown } | null = null
@@ -91,19 +100,39 @@ export class ReceivedFrames implements RestoreFrames {
     for (const wanted of this.#expected.splice(0)) wanted.reject(error)
   }
 
+  /**
+   * All that is wanted of these was said, but for what is held back until the next jobs begin: each has one job more
+   * at most.
+   */
+  seal(frames: number[]): void {
+    for (const frame of frames) this.#jobsOf(frame).isSealed = true
+  }
+
+  /** Every job on these has begun. What nobody wanted, since a file could not be made, is done with too. */
+  begun(frames: number[]): void {
+    for (const frame of frames) {
+      this.#jobsOf(frame).haveBegun = true
+      this.#finishIfDone(frame)
+    }
+  }
+
   async at(frame: number): Promise<FramePlace> {
+    const jobs = this.#jobsOf(frame)
+    jobs.running++
     const wanted = this.#wanted.get(frame)
-    if (wanted) return wanted.place
+    if (wanted) {
+      const place = await wanted.place
+      // Whoever gets it takes it away.
+      return 'block' in place && !jobs.isSealed ? { ...place, block: new Uint8Array(place.block) } : place
+    }
     const pieces = this.#local.get(frame)
     if (!pieces) throw new WarpError('ERR_WARP_INTERNAL', `there is no frame ${frame}`)
     if (pieces.some((piece) => 'read' in piece)) return { plain: await this.plainOf(frame) }
     const triples = new Float64Array(3 * pieces.length)
-    const fds: number[] = []
-    this.#open.set(frame, fds)
     for (const [i, piece] of pieces.entries()) {
       if (!('open' in piece)) throw new WarpError('ERR_WARP_INTERNAL', 'a piece that is neither in a file nor as bytes')
       const { fd, offset } = await piece.open()
-      fds.push(fd)
+      jobs.fds.push(fd)
       triples.set([fd, offset, piece.length], 3 * i)
     }
     return { pieces: triples }
@@ -137,18 +166,35 @@ export class ReceivedFrames implements RestoreFrames {
   }
 
   done(frame: number): void {
-    for (const fd of this.#open.get(frame) ?? []) fs.closeSync(fd)
-    this.#open.delete(frame)
+    this.#jobsOf(frame).running--
+    this.#finishIfDone(frame)
+  }
+
+  /** Closes what is open, after a failure. */
+  close(): void {
+    for (const { fds } of this.#jobs.values()) for (const fd of fds.splice(0)) fs.closeSync(fd)
+  }
+
+  #jobsOf(frame: number): Jobs {
+    let jobs = this.#jobs.get(frame)
+    if (!jobs) this.#jobs.set(frame, (jobs = { running: 0, isSealed: false, haveBegun: false, fds: [] }))
+    return jobs
+  }
+
+  #finishIfDone(frame: number): void {
+    const jobs = this.#jobs.get(frame)
+    if (!jobs || !jobs.haveBegun || jobs.running > 0) return
+    const wanted = this.#wanted.get(frame)
+    if (wanted && !this.#messages.has(frame)) {
+      wanted.place.then(() => this.#finishIfDone(frame), () => {})
+      return
+    }
+    this.#jobs.delete(frame)
+    for (const fd of jobs.fds) fs.closeSync(fd)
     this.#local.delete(frame)
     this.#wanted.delete(frame)
     const arrived = this.#messages.get(frame)
     this.#messages.delete(frame)
     this.#onDone(frame, arrived?.message ?? null, arrived?.bytes ?? 0)
-  }
-
-  /** Closes what is open, after a failure. */
-  close(): void {
-    for (const fds of this.#open.values()) for (const fd of fds) fs.closeSync(fd)
-    this.#open.clear()
   }
 }

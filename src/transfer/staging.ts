@@ -60,21 +60,24 @@ export class Staging {
     }
     const handle = openOwn(tree, name)
     let lock = -1
+    let found: Journal | null = null
     try {
       lock = fs.openSync(handle.nameAt(LOCK), fs.constants.O_RDWR | fs.constants.O_CREAT | (fs.constants.O_NOFOLLOW ?? 0), 0o600)
       if ((libc()?.lock(lock) ?? 0) < 0) {
         throw new WarpError('ERR_WARP_PEER_REFUSED', 'the same is being received there already', { hint: 'wait for the other warp receive to end' })
       }
-      const found = openJournal(handle)
-      if (found && !Buffer.from(found.start.offerId).equals(offerId)) throw new WarpError('ERR_WARP_INTERNAL', 'the journal is of another offer')
+      found = openJournal(handle)
+      if (found && !Buffer.from(found.start.offerId).equals(offerId)) throw inTheWay(name, 'is of another transfer')
       if (found && tree.lstatAt(handle, TREE)?.type === 'directory') return new Staging(tree, name, handle, lock, found, true)
       found?.close()
+      found = null
       // Without a journal nothing is known of what lies there, and without that, the journal is of no use.
       tree.removeTreeAt(handle, JOURNAL)
       tree.removeTreeAt(handle, TREE)
       makeDirectory(tree, handle, TREE)
       return new Staging(tree, name, handle, lock, Journal.create(handle.nameAt(JOURNAL), { offerId, average }), false)
     } catch (error) {
+      found?.close()
       if (lock >= 0) fs.closeSync(lock)
       handle.release()
       throw outputError(error, name.toString())
@@ -112,8 +115,12 @@ function openOwn(tree: TargetTree, name: Buffer): DirectoryHandle {
     return tree.openDirectory([name])
   } catch (error) {
     if (codeOf(error) !== 'ERR_WARP_NOT_A_DIRECTORY') throw outputError(error, name.toString())
-    throw new WarpError('ERR_WARP_OUTPUT', `${name.toString()} in the target is not a directory`, { cause: error, path: name.toString(), hint: 'move it away' })
+    throw inTheWay(name, 'is not a directory', error)
   }
+}
+
+function inTheWay(name: Buffer, why: string, cause?: unknown): WarpError {
+  return new WarpError('ERR_WARP_OUTPUT', `${name.toString()} in the target ${why}`, { cause, path: name.toString(), hint: 'move it away' })
 }
 
 function openJournal(handle: DirectoryHandle): Journal | null {

@@ -213,8 +213,10 @@ export class TreeReceiver {
         if (isThere) this.#restorer.present(assembled)
         else await this.#restorer.take(assembled)
       }
+      this.#frames.seal(listing.frames)
       await this.#restorer.flush()
       listing.isTaken = true
+      this.#frames.begun(listing.frames)
       this.#settle(listing)
     }).catch(() => {})
   }

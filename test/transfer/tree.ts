@@ -161,3 +161,18 @@ t.test('a file that is kept does not stand for another of what was offered under
   t.same(fs.readFileSync(path.join(to, 'tree', 'y')).equals(same), true)
   t.same(fs.readFileSync(path.join(to, 'tree', 'z'), 'utf8'), 'other')
 })
+
+t.test('more directories in a listing than are held open, and files that cannot be made', async (t) => {
+  const from = path.join(makeDirectory(t), 'tree')
+  const same = noise(1, 9000)
+  plant(from, Object.fromEntries(Array.from({ length: 900 }, (_, i) => [`d${i}`, { f: noise(i, 500), same: i % 2 ? same : noise(i, 700), x: { y: lines(i, 300) } }])))
+  const to = makeDirectory(t)
+  // Where a directory is to be, something else stands.
+  plant(path.join(to, 'tree'), { d7: 'a file' })
+  const { receivedProblems } = await transfer([from], to)
+  t.ok(receivedProblems.length > 0 && receivedProblems.every(({ path: at }) => at?.startsWith('tree/d7')), 'what is in the way is told of')
+  const sent = lookAtAll(from)
+  const seen = lookAtAll(path.join(to, 'tree'))
+  for (const name of Object.keys(sent)) if (/^d7(\/|$)/.test(name) || name === '' || name === '.') { Reflect.deleteProperty(sent, name); Reflect.deleteProperty(seen, name) }
+  t.same(seen, sent)
+})

@@ -2,7 +2,7 @@
  * The optional package `@fails-components/webtransport`, and what of it is used. It speaks HTTP/3 where its native
  * part `@fails-components/webtransport-transport-http3-quiche` is installed too, and HTTP/2 else.
  */
-import type { ClientHttp2Session, Http2SecureServer, Http2Session } from 'node:http2'
+import type { ClientHttp2Session, Http2Session } from 'node:http2'
 import { createRequire } from 'node:module'
 
 export interface WebStream {
@@ -37,7 +37,7 @@ export interface Server {
   address(): { port: number; host: string } | null
   sessionStream(path: string): ReadableStream<Session>
   /** Internal: the server of HTTP/2. */
-  transportInt?: { serverInt?: Http2SecureServer & { maxConnections: number } }
+  transportInt?: { serverInt?: { maxConnections: number } }
 }
 
 interface Package {
@@ -57,11 +57,6 @@ export interface Binding extends Package {
  */
 const FIRST_WINDOW_BYTES = 512 * 1024
 const WINDOW_BYTES = 16 * 1024 * 1024
-/**
- * The same of HTTP/2 below: without it no more than 64 KiB go a round trip. Never what holds a peer back, since the
- * package takes at once all that comes, and counts it by the windows above.
- */
-const HTTP2_WINDOW_BYTES = WINDOW_BYTES
 /** Connections of TCP that a server takes. */
 const MAX_CONNECTIONS = 256
 
@@ -114,22 +109,20 @@ function isInstalled(name: string): boolean {
   }
 }
 
-/** Bounds strangers in number before they have a session, and widens the windows of HTTP/2 of those that will come. */
-export function prepareServer({ transportInt }: Server): void {
-  const http2 = transportInt?.serverInt
-  if (!http2) return
-  http2.maxConnections = MAX_CONNECTIONS
-  http2.updateSettings({ initialWindowSize: HTTP2_WINDOW_BYTES })
-  http2.on('session', (session) => session.setLocalWindowSize(HTTP2_WINDOW_BYTES))
+/** Strangers are bounded in number before they have a session. */
+export function boundConnections({ transportInt }: Server): void {
+  if (transportInt?.serverInt) transportInt.serverInt.maxConnections = MAX_CONNECTIONS
 }
 
-/** Widens the windows of HTTP/2 of a session that is ready. Nothing to do over HTTP/3. */
-export function widenClient({ sessionint }: Session): void {
-  const http2 = sessionint?.parentobj?.transportInt?.clientInt
-  if (!http2 || http2.destroyed) return
-  // For the streams that are open already too: RFC 9113, §6.9.2.
-  http2.settings({ initialWindowSize: HTTP2_WINDOW_BYTES })
-  http2.setLocalWindowSize(HTTP2_WINDOW_BYTES)
+/** What a session goes over; undefined over HTTP/3, and when it is forgotten. */
+export function http2Of({ objint, sessionint }: Session): Http2Session | undefined {
+  return objint?.stream?.session ?? sessionint?.parentobj?.transportInt?.clientInt
+}
+
+/** Makes the package's pings harmless: its timer outlives a session that was destroyed, and the error would end the process. */
+export function quietPings(http2: Http2Session): void {
+  const { ping } = http2
+  Object.assign(http2, { ping: (...args: Parameters<typeof ping>) => !http2.destroyed && ping.apply(http2, args) })
 }
 
 /** Makes a session push no more than its windows hold: left alone it queues all that comes. */

@@ -1,6 +1,8 @@
 /** A connection over a session of WebTransport: its first bidirectional stream, which the initiator opens. */
+import type { Http2Session } from 'node:http2'
 import { BaseConnection, lost, type ConnectionFacts } from './base-connection.ts'
-import { holdBack, type Session, type WebStream } from './webtransport-binding.ts'
+import { holdBack, http2Of, quietPings, type Session, type WebStream } from './webtransport-binding.ts'
+import { widenIfBulk } from './webtransport-window.ts'
 
 /** Bytes handed over at a time: well below what the binding takes for an attack. */
 const WRITE_BYTES = 256 * 1024
@@ -29,7 +31,9 @@ export class WebTransportConnection extends BaseConnection {
       () => this.#closedByPeer('the peer closed it'),
       (error: unknown) => this.#closedByPeer(error),
     )
-    void this.#pump()
+    const http2 = http2Of(session)
+    if (http2) quietPings(http2)
+    void this.#pump(http2)
     void this.#refuseStreams()
   }
 
@@ -76,12 +80,17 @@ export class WebTransportConnection extends BaseConnection {
     this.fail(lost(this.remoteAddress, error))
   }
 
-  async #pump(): Promise<void> {
+  async #pump(http2: Http2Session | undefined): Promise<void> {
+    let isSettled = http2 === undefined
     try {
       for (;;) {
         const { value, done } = await this.#reader.read()
         if (done) break
         this.inbox.push(value)
+        if (!isSettled) {
+          const { receivedBytes, sentBytes } = this.stats()
+          isSettled = widenIfBulk(http2!, receivedBytes, sentBytes)
+        }
         if (this.#isHeld) await new Promise<void>((resolve) => (this.#whenFree = resolve))
       }
       this.inbox.end('orderly')

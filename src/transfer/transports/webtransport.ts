@@ -6,7 +6,7 @@ import { WarpError } from '../../base/errors.ts'
 import type { Certificate, Connection, ConnectOptions, Listener, ListenOptions, Transport } from '../connection.ts'
 import { AcceptQueue, HANDSHAKE_MS } from './accept-queue.ts'
 import { anotherCertificate, hostPort, listenError, settleWithin, unreachable } from './attempt.ts'
-import { LIMITS, loadBinding, prepareServer, widenClient, type Binding, type Server, type Session } from './webtransport-binding.ts'
+import { boundConnections, LIMITS, loadBinding, type Binding, type Server, type Session } from './webtransport-binding.ts'
 import { WebTransportConnection } from './webtransport-connection.ts'
 
 const PATH = '/warp-transfer/1'
@@ -54,7 +54,6 @@ async function connect(options: ConnectOptions): Promise<Connection> {
     session.closed.catch(() => {})
     const attempt = async (): Promise<Connection> => {
       await session.ready
-      widenClient(session)
       const stream = await session.createBidirectionalStream()
       // Who connects shows no certificate, as in a browser.
       const facts = { kind: 'webtransport', isInitiator: true, localFingerprint: null, remoteFingerprint: fingerprint, remoteAddress: place } as const
@@ -101,7 +100,7 @@ async function open({ HttpServer, hasHttp3 }: Binding, { host, port, certificate
   } catch (error) {
     throw listenError(hostPort(host, port), error)
   }
-  prepareServer(server)
+  boundConnections(server)
   return server
 }
 

@@ -13,6 +13,8 @@ export interface Options {
   /** Besides PATH and HOME; undefined takes one away. */
   env?: Record<string, string | undefined>
   input?: string | Uint8Array
+  /** Ends one that hangs; default: far above what most runs take. */
+  limitMs?: number
   /** Called with the process once it runs. */
   onStart?: (child: ChildProcess) => void
 }
@@ -43,13 +45,13 @@ export async function shell(line: string, options: Options = {}): Promise<Ended>
 }
 
 export function start(command: string, args: string[], options: Options): Promise<Ended> {
-  const { cwd, env, input, onStart } = options
+  const { cwd, env, input, limitMs = LIMIT_MS, onStart } = options
   return new Promise((resolve, reject) => {
     // detached: a session of its own, without a controlling terminal
     const child = spawn(command, args, { cwd, env: environment(env), detached: true })
     const out: Buffer[] = []
     const err: Buffer[] = []
-    const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS)
+    const timer = setTimeout(() => child.kill('SIGKILL'), limitMs)
     child.stdout.on('data', chunk => out.push(chunk))
     child.stderr.on('data', chunk => err.push(chunk))
     child.stdin.on('error', () => {}) // it may end before it has read everything
