@@ -33,11 +33,11 @@ t.test('an archive of every kind of entry, plain and encrypted', async (t) => {
 
 t.test('a broken connection: what came is not sent again', async (t) => {
   const from = path.join(makeDirectory(t), 'tree')
-  plant(from, { a: noise(1, 90 * MIB), b: { c: noise(2, 80 * MIB), d: lines(3, 9 * MIB), e: lines(3, 9 * MIB) } })
+  plant(from, { a: noise(1, 80 * MIB), b: { c: noise(2, 30 * MIB), d: lines(3, 2 * MIB), e: lines(3, 2 * MIB) } })
   const directory = makeDirectory(t)
   const identity = generateIdentity()
   const into = { kind: 'archive' as const, path: path.join(directory, 'a.warp'), recipients: [identity.recipient] }
-  for (const limit of [100 * MIB, 40 * MIB]) {
+  for (const limit of [90 * MIB, 20 * MIB]) {
     const [a, b] = channelPair()
     const cut = setInterval(() => {
       if (a.stats().sentBytes < limit) return
@@ -50,7 +50,7 @@ t.test('a broken connection: what came is not sent again', async (t) => {
   }
   t.ok(fs.readdirSync(directory).some((name) => name.endsWith('.1')), 'the first part is left')
   const { root, wireBytes } = await transfer([from], directory, {}, { into })
-  t.ok(wireBytes < 110 * MIB, `${wireBytes}`)
+  t.ok(wireBytes < 60 * MIB, `${wireBytes}`)
   const seen = await verify(into.path, { identities: [identity] })
   t.same(seen.damage, [])
   t.ok(Buffer.from(seen.root).equals(root))

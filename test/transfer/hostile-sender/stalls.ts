@@ -2,6 +2,7 @@
 import t from 'tap'
 import { writeListing, MESSAGE } from '../../../src/transfer/messages.ts'
 import { bytesOf, file, listing, part } from '../support/hostile-listings.ts'
+import { HeldMemory } from '../support/hostile-memory.ts'
 import { demandRefusal, type Demand, type HostileSender } from '../support/hostile-sender.ts'
 
 const MIB = 2 ** 20
@@ -36,36 +37,23 @@ for (const [i, [state]] of steps.entries()) {
   }, { code: 'ERR_WARP_PEER_LOST' })
 }
 
-/** Peak of what this process holds beyond what it did before, bytes; both sides live in it. */
-function watchMemory(): () => number {
-  const used = (): number => {
-    const { heapUsed, external } = process.memoryUsage()
-    return heapUsed + external
-  }
-  const before = used()
-  let peak = before
-  const timer = setInterval(() => (peak = Math.max(peak, used())), 5)
-  return () => {
-    clearInterval(timer)
-    return Math.max(peak, used()) - before
-  }
-}
-
 /** Holds that it ends early, and that what was held does not grow with what comes. */
 async function flood(name: string, most: number, script: (sender: HostileSender, sent: () => void) => Promise<void>, demand: Demand = {}): Promise<void> {
   let sent = 0
-  let peakOf = (): number => 0
+  let memory: HeldMemory
   await demandRefusal(t, name, async (sender) => {
     sent = 0
-    peakOf = watchMemory()
+    memory = new HeldMemory(200)
     await sender.offer()
-    await script(sender, () => void sent++)
+    await script(sender, () => {
+      sent++
+      memory.look()
+    })
   }, {
     windowBytes: 20 * MIB, ...demand,
     after: (t) => {
-      const peak = peakOf()
       t.ok(sent < most, `${sent} of ${most} were taken`)
-      t.ok(peak < 160 * MIB, `${Math.round(peak / MIB)} MiB at most`)
+      t.ok(memory.peakBytes < 100 * MIB, `${Math.round(memory.peakBytes / MIB)} MiB at most`)
     },
   })
 }
