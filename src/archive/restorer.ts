@@ -66,6 +66,8 @@ export interface RestorerOptions {
   chunkIdKey: Uint8Array | null
   report: (problem: Problem) => void
   onBytes: (bytes: number, path: Uint8Array) => void
+  /** Nothing more is restored: for whoever does not wait for it here. */
+  onFailure?: (error: unknown) => void
   /** Path of an entry by its number. */
   pathOf: (number: number) => Promise<Uint8Array>
   /** Restores an entry that was not selected, for a link to it; null while that cannot be done. */
@@ -114,7 +116,10 @@ export class Restorer {
     const base = options.staging ?? []
     this.directories = new TargetDirectories({ tree: options.tree, base, finish: (directory) => this.#finishDirectory(directory) })
     this.links = new HardLinks(this)
-    this.#jobs = new FrameJobs(options.pool.size * 2 + 1, (job) => this.#run(job))
+    this.#jobs = new FrameJobs(options.pool.size * 2 + 1, (job) => this.#run(job).catch((error: unknown) => {
+      options.onFailure?.(error)
+      throw error
+    }))
   }
 
   /** Takes the next record, in archive order. */

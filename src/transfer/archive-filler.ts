@@ -17,11 +17,11 @@ import { indexPagesAfter } from '../archive/tree-builder.ts'
 import { RecordOrder, type ClosedPage } from '../format/page.ts'
 import type { Message } from './channel.ts'
 import { readListingContent, type ReadListing } from './listing.ts'
-import { MAX_OPEN_LISTINGS, MESSAGE, broken, readFinish, readListing, writeReport, writeWant, type Finish, type WantedFrame } from './messages.ts'
+import { MAX_EXPECTED_FRAMES, MAX_OPEN_LISTINGS, MESSAGE, broken, readFinish, readListing, writeReport, writeWant, type Finish, type WantedFrame } from './messages.ts'
 import { ReceivedFrames } from './received-frames.ts'
 import { type Reuse } from './reuse.ts'
 import { next } from './tree-sender.ts'
-import { fromPeer, type TreeReceived } from './tree-receiver.ts'
+import { SENDER_SILENCE_MS, fromPeer, type TreeReceived } from './tree-receiver.ts'
 import type { IntoArchiveJob } from './receive-into-archive.ts'
 
 const REPORT_MS = 250
@@ -87,6 +87,7 @@ export class ArchiveFiller {
     try {
       const finish = await this.#failure.until(this.#read())
       await this.#failure.until(this.#judging.idle())
+      if (this.#frames.expected > 0) throw broken('an end before the last frame')
       await this.#failure.until(this.#writing.idle())
       fromPeer(() => this.#order.finish())
       this.#pages.close()
@@ -112,7 +113,7 @@ export class ArchiveFiller {
 
   async #read(): Promise<Finish> {
     for (;;) {
-      const message = await next(this.#job.channel)
+      const message = await next(this.#job.channel, SENDER_SILENCE_MS)
       const { type, payload } = message
       if (type === MESSAGE.frame) this.#frames.arrive(message)
       else if (type === MESSAGE.listing) this.#begin(message)
@@ -127,9 +128,10 @@ export class ArchiveFiller {
   #begin(message: Message): void {
     const { number, content } = readListing(message.payload)
     if (number !== this.#received++) throw broken('a listing out of order')
-    if (++this.#unanswered > MAX_OPEN_LISTINGS) throw broken('more listings than it may')
+    if (++this.#unanswered > MAX_OPEN_LISTINGS || this.#frames.expected > MAX_EXPECTED_FRAMES) throw broken('more listings than it may')
     const judged = this.#judging.run(async () => {
-      while (this.#held.size >= MAX_HELD_LISTINGS) await this.#failure.until(Promise.race(this.#held))
+      // While frames are expected it goes on: a sender sends none before all listings of a batch are answered.
+      while (this.#held.size >= MAX_HELD_LISTINGS && this.#frames.expected === 0) await this.#failure.until(Promise.race(this.#held))
       const planned = await this.#judge(number, content)
       message.release()
       return planned
@@ -162,8 +164,9 @@ export class ArchiveFiller {
       for (const ref of refs) this.#reusedBytes += read.lengths[ref]!
       planned.frames.push(frame)
     })
-    await this.#job.channel.send(MESSAGE.want, [writeWant(number, wanted)])
+    // Before it is sent: the next listing may come while that is waited for.
     this.#unanswered--
+    await this.#job.channel.send(MESSAGE.want, [writeWant(number, wanted)])
     this.#addRecords(read, frameOf, offsetOf)
     planned.pages = this.#closedPages.splice(0)
     return planned
@@ -218,6 +221,7 @@ export class ArchiveFiller {
       this.#isInFile = record.type === 'part'
       for (const extent of record.extents) {
         this.#logicalBytes += extent.length
+        if (!Number.isSafeInteger(this.#logicalBytes)) throw broken('more bytes than a tree can have')
         if (extent.kind === 'hole') this.#pages.hole(extent.length)
         else {
           this.#pages.chunk(extent.length, extent.id, frameOf[ref]!, offsetOf[ref]!)

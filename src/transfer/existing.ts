@@ -160,7 +160,7 @@ export class Existing {
     }
     for (const [i, one] of assembled.entries()) {
       const isFile = one.entry === null || one.entry.type === 'file'
-      if (!isFile || this.#current?.path.equals(one.path) || (isComplete && one.entry)) continue
+      if (!isFile || this.#current?.path.equals(one.path) || (isComplete && one.entry && this.#isStaged(one.path, one.entry))) continue
       const stat = this.#stat([], one.path)
       if (!stat) continue
       const state: Compared = { stat, ids: [], offsets: [], matched: 0, differs: stat.type !== 'file' }
@@ -191,7 +191,7 @@ export class Existing {
       return 'make'
     }
     const { overwrite, staged } = this.#options
-    if (isComplete && entry && entry.type !== 'hardlink') return 'there'
+    if (isComplete && entry && entry.type !== 'hardlink' && this.#isStaged(path, entry)) return 'there'
     const stat = compared?.stat ?? this.#stat([], path)
     if (stat) {
       const isSame = entry !== null && (compared ? this.#isSame(entry, compared) : this.#isSameSimple(path, entry, stat))
@@ -210,6 +210,12 @@ export class Existing {
     // Left from a run that did not come so far, or from a state of the source that is no more.
     this.#removeStaged(path)
     return 'make'
+  }
+
+  /** Whether what the journal says was received stands there still. */
+  #isStaged(path: Uint8Array, { type, size }: Entry): boolean {
+    const stat = this.#stat(this.#options.staged, path)
+    return stat?.type === type && (type !== 'file' || stat.size === size)
   }
 
   #reportKept(path: Uint8Array, entry: Entry, stat: FileStat): void {

@@ -106,7 +106,8 @@ export class ListenerRecord {
     const stored = read(file)
     const alive = stored?.tickets.filter(({ expires }) => expires > now()) ?? []
     const last = alive.at(-1)
-    if (stored && last && !last.isUsed) return new ListenerRecord(file, stored.certificate, last, alive.slice(0, -1), stored.port, stored.pid)
+    // One that was killed after its transfer had completed perhaps could not say so: its peer may come for that.
+    if (stored && last && (!last.isUsed || stored.pid !== null)) return new ListenerRecord(file, stored.certificate, last, alive.slice(0, -1), stored.port, stored.pid)
 
     const ticket: OwnTicket = { secret: randomBytes(SECRET_BYTES), expires: now() + Math.floor(expiresMs), boundTo: null, isUsed: false }
     const isCertificateGood = stored !== null && stored.certificate.notAfter > ticket.expires

@@ -21,6 +21,8 @@ const MAX_REFS = 1 << 20
 export const MAX_MESSAGE_BYTES = MAX_FRAME_BYTES + 4096
 /** Listings that are offered and not answered. */
 export const MAX_OPEN_LISTINGS = 64
+/** Frames that a sender may owe: of more batches than any memory holds. */
+export const MAX_EXPECTED_FRAMES = 1024
 
 export interface Offer {
   kind: Kind

@@ -62,7 +62,8 @@ export class TreeOffer {
       watch.report(problem)
     }
     const walk = new Walk({
-      exclude: options.exclude ?? [], oneFileSystem: options.oneFileSystem ?? false, followSymlinks: options.followSymlinks ?? false, skip: new Set(), report,
+      // What another transfer has left where this one begins is no part of the tree, and no receiver takes it.
+      exclude: [...(options.exclude ?? []), '/.warp-receive-*'], oneFileSystem: options.oneFileSystem ?? false, followSymlinks: options.followSymlinks ?? false, skip: new Set(), report,
     })
     const survey = new Survey(walk, roots, { identify: false, signal: AbortSignal.any([ending.signal, ...(options.signal ? [options.signal] : [])]) })
     await survey.reach(SMALL_TOTAL_BYTES, EARLY_MS)

@@ -21,7 +21,7 @@ import { Durable } from './durable.ts'
 import { Existing, type LocalChunk } from './existing.ts'
 import type { Journal, JournalledListing } from './journal.ts'
 import { ORIGIN, planListing, readListingContent, type Plan, type ReadListing } from './listing.ts'
-import { MAX_HAVE, MAX_OPEN_LISTINGS, MESSAGE, broken, readFinish, readListing, readSame, writeHave, writeReport, writeWant, type Finish } from './messages.ts'
+import { MAX_EXPECTED_FRAMES, MAX_HAVE, MAX_OPEN_LISTINGS, MESSAGE, broken, readFinish, readListing, readSame, writeHave, writeReport, writeWant, type Finish } from './messages.ts'
 import { OpenListings, type OpenListing } from './open-listings.ts'
 import { ReceivedFrames } from './received-frames.ts'
 import { ReceivedPaths } from './received-paths.ts'
@@ -36,7 +36,7 @@ const REPORT_MS = 250
 /** Listings that were answered and are not restored yet. */
 const MAX_HELD_LISTINGS = 12
 /** Without a message of the sender, who may read from a slow disk. */
-const SENDER_SILENCE_MS = 600_000
+export const SENDER_SILENCE_MS = 600_000
 
 export interface TreeReceiverOptions {
   channel: Channel
@@ -103,6 +103,7 @@ export class TreeReceiver {
     this.#restorer = new Restorer({
       tree, staging: staging.components, keepsStaging: true, overwrite: 'always', stripComponents: 0, owner, pool,
       frames: this.#frames, chunkIdKey: null, report, pathOf: async (number) => this.#paths.pathOf(number), adopt: null,
+      onFailure: (error) => this.#failure.fail(error),
       onBytes: (_, path) => {
         options.onProgress({ bytes: this.#bytes, entries: this.#restorer.restored, path })
       },
@@ -134,6 +135,7 @@ export class TreeReceiver {
       await this.#tellHave()
       const finish = await this.#failure.until(this.#read())
       await this.#failure.until(this.#judging.idle())
+      if (this.#frames.expected > 0) throw broken('an end before the last frame')
       await this.#failure.until(this.#taking.idle())
       fromPeer(() => this.#order.finish())
       await this.#failure.until(this.#restorer.finish())
@@ -198,10 +200,11 @@ export class TreeReceiver {
 
   #begin(number: number, content: Uint8Array | null, message: Message): void {
     if (number !== this.#received++) throw broken('a listing out of order')
-    if (++this.#unanswered > MAX_OPEN_LISTINGS) throw broken('more listings than it may')
+    if (++this.#unanswered > MAX_OPEN_LISTINGS || this.#frames.expected > MAX_EXPECTED_FRAMES) throw broken('more listings than it may')
     const judged = this.#judging.run(async () => {
       // What was answered and is not restored is held: so much of it, and no more.
-      while (this.#open.size >= MAX_HELD_LISTINGS) await this.#failure.until(this.#open.next())
+      // While frames are expected it goes on: a sender sends none before all listings of a batch are answered.
+      while (this.#open.size >= MAX_HELD_LISTINGS && this.#frames.expected === 0) await this.#failure.until(this.#open.next())
       const listing = await this.#judge(number, content)
       message.release()
       return listing
@@ -254,8 +257,9 @@ export class TreeReceiver {
     // The frames are expected before they are asked for.
     const { listing, frameOf } = this.#open.add(number, done, plan, read, localOf)
     this.#count(read, plan)
-    await channel.send(MESSAGE.want, [writeWant(number, plan.frames)])
+    // Before it is sent: the next listing may come while that is waited for.
     this.#unanswered--
+    await channel.send(MESSAGE.want, [writeWant(number, plan.frames)])
     let ref = 0
     const records = assembled.flatMap((one, i): [Assembled, boolean][] => {
       const frames = one.frames.map((_, k) => frameOf[ref + k]!)

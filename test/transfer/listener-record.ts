@@ -58,6 +58,9 @@ t.test('a ticket that was used is kept beside the new one, with the same certifi
   record.listening(4711)
   record.bind(record.current, transferId)
   record.used(record.current)
+  const killed = await ListenerRecord.open(optionsIn(stateDir))
+  t.equal(hex(killed.current.secret), hex(record.current.secret), 'its peer may not know yet, unless it has ended in order')
+  record.ended()
   const next = await ListenerRecord.open(optionsIn(stateDir))
   t.not(hex(next.current.secret), hex(record.current.secret))
   t.equal(next.current.boundTo, null)
@@ -75,6 +78,7 @@ t.test('no more than sixteen old ones', async (t) => {
     const record = await ListenerRecord.open(optionsIn(stateDir))
     record.listening(1)
     record.used(record.current)
+    record.ended()
   }
   t.equal((await ListenerRecord.open(optionsIn(stateDir))).past.length, 16)
 })
@@ -93,6 +97,7 @@ t.test('what has expired is forgotten, and a certificate that would expire first
   t.equal(hex(next.certificate.fingerprint), hex(record.certificate.fingerprint))
   next.listening(1)
   next.used(next.current)
+  next.ended()
   const long = await ListenerRecord.open({ ...options, expiresMs: MAX_EXPIRES_MS })
   t.equal(hex(long.certificate.fingerprint), hex(record.certificate.fingerprint), 'thirteen days are enough for twelve')
   now += 2 * 86_400_000

@@ -1,7 +1,8 @@
 /**
  * Who may use a ticket. A ticket for one transfer is bound to the first transfer id that comes with it: that one may
- * come again, to resume, and even after the transfer has completed, since it may have missed the last message; any
- * other is refused as long as the ticket is known. A ticket for many takes all, until it expires.
+ * come again, to resume, and even after the transfer has completed, since it may have missed the last message, until
+ * the listener has ended in order; any other is refused as long as the ticket is known. A ticket for many takes all,
+ * until it expires.
  */
 import { WarpError } from '../../base/errors.ts'
 import { equalBytes } from '../../format/cursor.ts'
@@ -54,7 +55,7 @@ export class Admission {
       this.#ledger.bind(ticket, transferId)
       return null
     }
-    if (equalBytes(ticket.boundTo, transferId)) return null
+    if (equalBytes(ticket.boundTo, transferId) && (!ticket.isUsed || ticket === this.#ledger.current)) return null
     if (ticket.isUsed) return new WarpError('ERR_WARP_TICKET_USED', 'a peer came with a ticket that was used')
     return new WarpError('ERR_WARP_TICKET_BUSY', 'another peer came with a ticket that is in use')
   }

@@ -36,7 +36,10 @@ class DialMeeting extends Attempts {
     }).catch((error: unknown) => {
       throw this.#hasExpired ? expired(error) : error
     })
-    return await introduce(connection, secretOf(this.#ticket), options, signal)
+    return await introduce(connection, secretOf(this.#ticket), options, signal).catch((error: unknown) => {
+      // A listener that was started again has forgotten it.
+      throw this.#hasExpired && error instanceof WarpError && error.code === 'ERR_WARP_PEER_AUTH' ? expired(error) : error
+    })
   }
 }
 

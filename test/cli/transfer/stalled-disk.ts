@@ -1,15 +1,16 @@
 /**
- * The receiver's memory while much more is offered than it can put away: its consumer reads nothing, its disk is full
- * of other work, its share of the processor is small. WARP_LONG=1 offers 10 GiB.
+ * The receiver's memory while much more is offered than it can put away: its consumer reads nothing, or its disk takes
+ * nothing, for as long as it takes until the sender is held back. WARP_LONG=1 offers 10 GiB.
  */
-import t from 'tap'
-import { spawn, type ChildProcess } from 'node:child_process'
+import t, { type Test } from 'tap'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import fs from 'node:fs'
+import path from 'node:path'
 import { PROGRAM } from '../support/run.ts'
 import { side } from '../support/sides.ts'
-import { LISTEN, Place } from './support/place.ts'
+import { LISTEN, Place, shown } from './support/place.ts'
 
 const MIB = 1024 * 1024
 const IS_LONG = process.env['WARP_LONG'] === '1'
@@ -42,10 +43,23 @@ function* content(length: number): Generator<Buffer> {
   }
 }
 
+/** What a process reads of its own, to wake up, in the time of one look at it. */
+const IDLE_BYTES = 64 * 1024
+
+/** Until a count of bytes that has begun to grow does so no more: all there is on the way is full. */
+async function standstill(count: () => number): Promise<void> {
+  for (let still = 0, before = 0; still < 10;) {
+    await new Promise(resolve => setTimeout(resolve, 300))
+    const now = count()
+    still = now > 0 && now - before < IDLE_BYTES ? still + 1 : 0
+    before = now
+  }
+}
+
 t.test('a consumer that reads nothing for a while', { skip }, async t => {
   const place = new Place(t)
   const options = { cwd: place.cwd, stdio: ['ignore', 'pipe', 'pipe'] as const }
-  const receiver = spawn(process.execPath, [PROGRAM, ...['receive', '-', '--json', ...MEMORY, ...LISTEN]], { ...options, env: { ...process.env, ...place.env } })
+  const receiver = spawn(process.execPath, [PROGRAM, 'receive', '-', '--json', ...MEMORY, ...LISTEN], { ...options, env: { ...process.env, ...place.env } })
   t.teardown(() => receiver.kill('SIGKILL'))
   const told = once(receiver, 'close')
   const ticket = await new Promise<string>(resolve => {
@@ -67,12 +81,7 @@ t.test('a consumer that reads nothing for a while', { skip }, async t => {
     }
     sender.child.stdin!.end()
   })()
-  // Until the producer is held back: all there is on the way is full.
-  let before = -1
-  for (let still = 0; still < 10; still = written === before && written > 0 ? still + 1 : 0) {
-    before = written
-    await new Promise(resolve => setTimeout(resolve, 300))
-  }
+  await standstill(() => written)
   t.ok(written < OFFERED_BYTES / 4, `the producer is held back after ${written / MIB} MiB`)
   const stalled = [peakOf(receiver)!, peakOf(sender.child)!]
   t.ok(stalled[0]! <= BUDGET_BYTES, `receiver, stalled: ${(stalled[0]! / MIB).toFixed(0)} MiB`)
@@ -93,4 +102,79 @@ t.test('a consumer that reads nothing for a while', { skip }, async t => {
   t.equal(arrived.digest('hex'), offered.digest('hex'))
   t.ok(peak <= BUDGET_BYTES, `receiver, at the end: ${(peak / MIB).toFixed(0)} MiB`)
   t.comment(`receiver: ${(stalled[0]! / MIB).toFixed(0)} MiB stalled, ${(peak / MIB).toFixed(0)} MiB in all; held back after ${written / MIB} MiB`)
+})
+
+/** A file system of its own that can be made to take nothing; null where that cannot be had. */
+function freezable(t: Test, place: Place): { directory: string; freeze: () => void; thaw: () => void } | null {
+  const [image, directory] = [place.at('image'), place.at('disk')]
+  fs.writeFileSync(image, '')
+  fs.truncateSync(image, OFFERED_BYTES * 1.25 + 256 * MIB)
+  fs.mkdirSync(directory)
+  const run = (command: string, ...args: string[]): boolean => spawnSync(command, args, { stdio: 'ignore' }).status === 0
+  if (!run('mkfs.ext4', '-q', '-m', '0', image) || !run('mount', '-o', 'loop', image, directory)) return null
+  t.teardown(() => {
+    run('fsfreeze', '-u', directory)
+    run('umount', '-l', directory)
+  })
+  if (!run('fsfreeze', '-f', directory) || !run('fsfreeze', '-u', directory)) return null
+  // What writes there cannot even be killed: it must not outlive these tests, however they end.
+  let guard: ChildProcess | undefined
+  return {
+    directory,
+    freeze: () => {
+      guard = spawn('sh', ['-c', 'sleep 120; exec fsfreeze -u "$0"', directory], { stdio: 'ignore', detached: true })
+      guard.unref()
+      run('fsfreeze', '-f', directory)
+    },
+    thaw: () => {
+      run('fsfreeze', '-u', directory)
+      process.kill(-guard!.pid!, 'SIGKILL')
+    },
+  }
+}
+
+/** Bytes that a process has read from files, so far. */
+function readBy({ pid }: ChildProcess): number {
+  return Number(/rchar: (\d+)/.exec(fs.readFileSync(`/proc/${pid}/io`, 'utf8'))![1])
+}
+
+t.test('a disk that takes nothing for a while', { skip }, async t => {
+  const place = new Place(t)
+  const disk = freezable(t, place)
+  if (!disk) return void t.pass('skipped: no file system can be mounted and frozen here')
+  fs.mkdirSync(place.at('src'))
+  const names = ['a', 'b', 'c', 'd'].map(name => place.at(`src/${name}`))
+  for (const name of names) {
+    const fd = fs.openSync(name, 'w')
+    for (const block of content(OFFERED_BYTES / names.length)) fs.writeSync(fd, block)
+    fs.closeSync(fd)
+  }
+  const target = path.join(disk.directory, 'out')
+  const receiver = side(['receive', '--json', '-C', target, ...MEMORY, ...LISTEN], { ...place.here, limitMs: LIMIT_MS })
+  const isWriting = shown(receiver, 'stderr', /"bytes":[1-9]/)
+  const ticket = JSON.parse(await receiver.firstLine).ticket as string
+  const sender = side(['send', 'src', ...MEMORY], { cwd: place.cwd, env: { ...place.env, WARP_TICKET: ticket }, limitMs: LIMIT_MS })
+  await isWriting
+  const frozenAt = readBy(sender.child)
+  disk.freeze()
+  let held = 0
+  try {
+    await standstill(() => readBy(sender.child))
+    held = readBy(sender.child) - frozenAt
+    const peak = peakOf(receiver.child)!
+    t.ok(peak <= BUDGET_BYTES, `receiver, stalled: ${(peak / MIB).toFixed(0)} MiB`)
+  } finally {
+    disk.thaw()
+  }
+  t.ok(held < OFFERED_BYTES / 2, `${held / MIB} MiB were read on`)
+  let peak = 0
+  const watch = setInterval(() => (peak = Math.max(peak, peakOf(receiver.child) ?? 0)), 100)
+  const ends = await Promise.all([sender.ended, receiver.ended])
+  clearInterval(watch)
+  for (const { status, stderr } of ends) t.equal(status, 0, stderr.slice(-300))
+  t.ok(peak <= BUDGET_BYTES, `receiver, at the end: ${(peak / MIB).toFixed(0)} MiB`)
+  t.comment(`receiver: ${(peak / MIB).toFixed(0)} MiB; ${(held / MIB).toFixed(0)} MiB were read on`)
+  for (const name of names) t.equal(spawnSync('cmp', [name, path.join(target, 'src', path.basename(name))]).status, 0)
+  t.same(fs.readdirSync(target), ['src'])
+  t.same(place.leftovers(), [])
 })

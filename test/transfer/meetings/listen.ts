@@ -114,7 +114,7 @@ t.test('the same command again is found under the same ticket', async (t) => {
   const third = await listen(t, stateDir)
   t.not(third.ticket, run.ticket, 'the transfer was complete')
   await t.rejects((await dial(t, run.ticket)).next(), { code: 'ERR_WARP_TICKET_USED' })
-  await meet(third.listener, await dial(t, run.ticket, first))
+  await t.rejects((await dial(t, run.ticket, first)).next(), { code: 'ERR_WARP_TICKET_USED' }, 'also by the transfer that used it')
   await meet(third.listener, await dial(t, third.ticket))
 })
 
