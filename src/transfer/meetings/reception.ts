@@ -12,7 +12,7 @@ import { placeOf, type Met } from './met.ts'
 import { interruption } from './retry.ts'
 
 /** Handshakes under way at once. */
-export const MAX_GREETED = 64
+export const MAX_GREETED = 16
 /** Sessions at once, those included that nobody has taken yet. */
 export const MAX_SESSIONS = 256
 
