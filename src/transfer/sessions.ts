@@ -1,4 +1,5 @@
 /** The sessions of a transfer: one for each connection, until it is complete; with `keep`, of many transfers at once. */
+import { setMaxListeners } from 'node:events'
 import { WarpError, asWarpError } from '../base/errors.ts'
 import { Channel } from './channel.ts'
 import { MAX_MESSAGE_BYTES } from './messages.ts'
@@ -30,6 +31,8 @@ export interface SessionJob {
 export async function runSessions(job: SessionJob): Promise<TransferResult> {
   const { options, role, transferId, subject } = job
   const keep = options.meet.way === 'listen' && options.meet.keep === true
+  // Every session listens to it.
+  if (options.signal) setMaxListeners(0, options.signal)
   const meeting = await openMeeting({ ...options, role, transferId, subject })
   try {
     return keep ? await serveMany(meeting, job) : await serveOne(meeting, job)
@@ -125,10 +128,15 @@ async function session(meeting: Meeting, met: Met, job: SessionJob): Promise<{ r
 async function ended(channel: Channel): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, LINGER_MS, false)))
-  const isHeard = await Promise.race([channel.end().then(() => true, () => false), late])
+  const isHeard = await Promise.race([Promise.all([channel.end(), untilEnd(channel)]).then(() => true, () => false), late])
   clearTimeout(timer)
   await channel.close()
   return isHeard
+}
+
+/** Whoever closed before the other's end is there would take back what it has not read yet. */
+async function untilEnd(channel: Channel): Promise<void> {
+  for (let message = await channel.receive(); message; message = await channel.receive()) message.release()
 }
 
 /** Whether the next connection may go on where this one broke. */

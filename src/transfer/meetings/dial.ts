@@ -12,6 +12,7 @@ import type { Greeting } from './reception.ts'
 
 /** For one attempt to connect, milliseconds. */
 const ATTEMPT_MS = 10_000
+const LEAST_ATTEMPT_MS = 500
 
 class DialMeeting extends Attempts {
   readonly #ticket: Ticket
@@ -32,7 +33,7 @@ class DialMeeting extends Attempts {
     const { addresses, fingerprint } = this.#ticket
     const { signal, options } = this
     const connection = await reach({
-      addresses, fingerprint, certificate: this.#certificate, transport: options.transport, timeoutMs: ATTEMPT_MS, signal,
+      addresses, fingerprint, certificate: this.#certificate, transport: options.transport, timeoutMs: Math.min(ATTEMPT_MS, Math.max(LEAST_ATTEMPT_MS, options.waitMs ?? Infinity)), signal,
     }).catch((error: unknown) => {
       throw this.#hasExpired ? expired(error) : error
     })

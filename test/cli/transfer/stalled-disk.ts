@@ -58,8 +58,9 @@ async function standstill(count: () => number): Promise<void> {
 
 t.test('a consumer that reads nothing for a while', { skip }, async t => {
   const place = new Place(t)
-  const options = { cwd: place.cwd, stdio: ['ignore', 'pipe', 'pipe'] as const }
-  const receiver = spawn(process.execPath, [PROGRAM, 'receive', '-', '--json', ...MEMORY, ...LISTEN], { ...options, env: { ...process.env, ...place.env } })
+  const receiver = spawn(process.execPath, [PROGRAM, 'receive', '-', '--json', ...MEMORY, ...LISTEN], {
+    cwd: place.cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...place.env },
+  })
   t.teardown(() => receiver.kill('SIGKILL'))
   const told = once(receiver, 'close')
   const ticket = await new Promise<string>(resolve => {
