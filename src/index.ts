@@ -14,4 +14,4 @@ export { generateIdentity, readIdentity, formatIdentity, parseRecipient, parseSi
 export { displayPath } from './format/path.ts'
 export type * from './archive/types.ts'
 export type * from './transfer/types.ts'
-export type { TransportKind } from './transfer/connection.ts'
+export type { TransportKind } from './transfer/transports/connection.ts'

@@ -116,9 +116,9 @@ export async function redirect(ticket, transport, port) {
   return encodeTicket({ ...decodeTicket(ticket), addresses: [{ host: '127.0.0.1', port, transports: [transport] }] })
 }
 
-/** @returns {Promise<typeof import('../../src/transfer/ticket.ts')>} */
+/** @returns {Promise<typeof import('../../src/transfer/meetings/ticket.ts')>} */
 async function loadTicket() {
-  return await import('../../dist/transfer/ticket.js')
+  return await import('../../dist/transfer/meetings/ticket.js')
 }
 
 /**

@@ -4,7 +4,7 @@
  *   node bench/transfer/bare.mjs receive KIND                       prints its port and fingerprint
  *   node bench/transfer/bare.mjs send KIND PORT FINGERPRINT BYTES   ends when all has come
  */
-import { makeCertificate } from '../../dist/transfer/certificate.js'
+import { makeCertificate } from '../../dist/transfer/transports/certificate.js'
 import { noise } from '../support/synthetic.mjs'
 
 const PIECE_BYTES = 256 * 1024

@@ -1,7 +1,7 @@
 /** Reading of what a peer states: whatever is malformed there is a breach of the protocol. */
 import { WarpError } from '../base/errors.ts'
 import { ByteReader } from '../format/cursor.ts'
-import { brokenProtocol } from './credit.ts'
+import { brokenProtocol } from './channel/credit.ts'
 
 /**
  * What `read` makes of all bytes of `payload`.

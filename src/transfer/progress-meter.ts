@@ -1,5 +1,5 @@
 /** What people see of a transfer while it runs: how far it is, how fast, and what keeps it from being faster. */
-import type { Channel, ChannelStats } from './channel.ts'
+import type { Channel, ChannelStats } from './channel/channel.ts'
 import type { Bottleneck, TransferCommon, TransferProgress } from './types.ts'
 import { displayPath } from '../format/path.ts'
 

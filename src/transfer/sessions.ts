@@ -1,9 +1,9 @@
 /** The sessions of a transfer: one for each connection, until it is complete; with `keep`, of many transfers at once. */
 import { setMaxListeners } from 'node:events'
 import { WarpError, asWarpError } from '../base/errors.ts'
-import { Channel } from './channel.ts'
+import { Channel } from './channel/channel.ts'
 import { MAX_MESSAGE_BYTES } from './messages.ts'
-import { openMeeting } from './meeting.ts'
+import { openMeeting } from './meetings/meeting.ts'
 import type { Meeting, Met } from './meetings/met.ts'
 import type { SendOptions, ReceiveOptions, TransferResult } from './types.ts'
 

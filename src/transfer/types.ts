@@ -1,7 +1,7 @@
 /** Options and results of `send` and `receive`. */
 import type { Readable, Writable } from 'node:stream'
 import type { CreateOptions, ExtractOptions, Identity, Input, Keys, Problem, Resources } from '../archive/types.ts'
-import type { TransportKind } from './connection.ts'
+import type { TransportKind } from './transports/connection.ts'
 
 /** How the two sides find each other and prove that they are meant. */
 export type Meet =

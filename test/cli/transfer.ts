@@ -5,7 +5,7 @@ import fs from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import t, { type Test } from 'tap'
-import { encodeTicket, decodeTicket } from '../../src/transfer/ticket.ts'
+import { encodeTicket, decodeTicket } from '../../src/transfer/meetings/ticket.ts'
 import { parseLines, shell, warp, type Ended } from './support/run.ts'
 import { side } from './support/sides.ts'
 

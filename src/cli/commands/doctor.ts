@@ -48,7 +48,7 @@ type Transports = Record<(typeof KINDS)[number], { available: boolean; reason: s
 
 /** What transfers can use here, and why not the rest. */
 async function findTransports(): Promise<Transports> {
-  const { TRANSPORTS } = await import('../../transfer/dial.ts')
+  const { TRANSPORTS } = await import('../../transfer/transports/dial.ts')
   const found = await Promise.all(KINDS.map(async kind => {
     const reason = await (await TRANSPORTS[kind]()).unavailable()
     return [kind, { available: reason === null, reason }] as const

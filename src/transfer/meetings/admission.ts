@@ -6,9 +6,9 @@
  */
 import { WarpError } from '../../base/errors.ts'
 import { equalBytes } from '../../format/cursor.ts'
-import type { HandshakeSecret, Refusal } from '../handshake.ts'
-import type { OwnTicket } from '../listener-record.ts'
-import { secretOf } from '../ticket.ts'
+import type { HandshakeSecret, Refusal } from '../handshake/handshake.ts'
+import type { OwnTicket } from './listener-record.ts'
+import { secretOf } from './ticket.ts'
 
 /** Where it is kept what became of a ticket. */
 export interface TicketLedger {

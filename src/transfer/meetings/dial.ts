@@ -1,8 +1,8 @@
 /** Meeting by a ticket, on the side that was given it. */
 import { WarpError } from '../../base/errors.ts'
-import { makeCertificate } from '../certificate.ts'
-import type { Certificate } from '../connection.ts'
-import { decodeTicket, secretOf, type Ticket } from '../ticket.ts'
+import { makeCertificate } from '../transports/certificate.ts'
+import type { Certificate } from '../transports/connection.ts'
+import { decodeTicket, secretOf, type Ticket } from './ticket.ts'
 import { expired } from './admission.ts'
 import { Attempts } from './attempts.ts'
 import { reach } from './doors.ts'

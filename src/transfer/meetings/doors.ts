@@ -1,9 +1,9 @@
 /** Where a meeting listens, and what it connects to, in terms of tickets and of what is found on the network. */
-import type { Certificate, Connection, TransportKind } from '../connection.ts'
-import { dial, listenAll } from '../dial.ts'
-import type { Found } from '../discovery.ts'
-import { localAddresses } from '../ip-address.ts'
-import type { NetworkTransport, TicketAddress } from '../ticket.ts'
+import type { Certificate, Connection, TransportKind } from '../transports/connection.ts'
+import { dial, listenAll } from '../transports/dial.ts'
+import type { Found } from './discovery.ts'
+import { localAddresses } from './ip-address.ts'
+import type { NetworkTransport, TicketAddress } from './ticket.ts'
 
 export interface Door {
   /** Where it can be reached, best first; never empty. */

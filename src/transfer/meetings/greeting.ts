@@ -1,9 +1,9 @@
 /** The handshake as meetings run it: under an abort signal, and with a look at whose key the peer has shown. */
 import { WarpError, asWarpError } from '../../base/errors.ts'
-import type { Connection } from '../connection.ts'
-import { initiate, respond, type Authenticated, type HandshakeOptions, type HandshakeSecret, type Refusal } from '../handshake.ts'
-import { KnownPeers } from '../known-peers.ts'
-import type { OwnTicket } from '../listener-record.ts'
+import type { Connection } from '../transports/connection.ts'
+import { initiate, respond, type Authenticated, type HandshakeOptions, type HandshakeSecret, type Refusal } from '../handshake/handshake.ts'
+import { KnownPeers } from './known-peers.ts'
+import type { OwnTicket } from './listener-record.ts'
 import type { Admission } from './admission.ts'
 import type { MeetingOptions } from './met.ts'
 import type { Greeting } from './reception.ts'

@@ -1,7 +1,7 @@
 /** Meeting by a ticket, on the side that makes it. What a restart needs is in the listener's record. */
 import { WarpError } from '../../base/errors.ts'
-import { ListenerRecord } from '../listener-record.ts'
-import { encodeTicket } from '../ticket.ts'
+import { ListenerRecord } from './listener-record.ts'
+import { encodeTicket } from './ticket.ts'
 import type { Meet } from '../types.ts'
 import { Admission, expired } from './admission.ts'
 import { openDoor, type Door } from './doors.ts'

@@ -1,5 +1,5 @@
 /** What a meeting leads to: an authenticated peer. */
-import type { Authenticated } from '../handshake.ts'
+import type { Authenticated } from '../handshake/handshake.ts'
 import type { TransferCommon } from '../types.ts'
 
 /** An authenticated peer, over one connection. */

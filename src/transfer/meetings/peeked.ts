@@ -1,6 +1,6 @@
 /** A connection whose first bytes were looked at to see what it is about. */
 import { WarpError } from '../../base/errors.ts'
-import type { Connection, ConnectionStats, TransportKind } from '../connection.ts'
+import type { Connection, ConnectionStats, TransportKind } from '../transports/connection.ts'
 
 export class PeekedConnection implements Connection {
   readonly kind: TransportKind

@@ -6,8 +6,8 @@
  * under it. The old connection is closed, and the new one is handed out once the old one was released.
  */
 import { WarpError } from '../../base/errors.ts'
-import type { Connection } from '../connection.ts'
-import type { Authenticated } from '../handshake.ts'
+import type { Connection } from '../transports/connection.ts'
+import type { Authenticated } from '../handshake/handshake.ts'
 import { placeOf, type Met } from './met.ts'
 import { interruption } from './retry.ts'
 

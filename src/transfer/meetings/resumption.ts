@@ -11,7 +11,7 @@
  * since D cannot be undone, nor afterwards, unless it stands in between.
  */
 import { deriveKey } from '../../codec/blake3.ts'
-import type { Authenticated, HandshakeSecret } from '../handshake.ts'
+import type { Authenticated, HandshakeSecret } from '../handshake/handshake.ts'
 
 const ID_BYTES = 16
 

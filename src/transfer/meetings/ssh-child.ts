@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
 import { WarpError } from '../../base/errors.ts'
-import type { Connection } from '../connection.ts'
+import type { Connection } from '../transports/connection.ts'
 import { pipeConnection } from '../transports/pipe.ts'
 import { readLine } from './lines.ts'
 

@@ -13,9 +13,9 @@
  * has ended the near side starts it again.
  */
 import { WarpError } from '../../base/errors.ts'
-import { makeCertificate } from '../certificate.ts'
-import type { Certificate, Connection } from '../connection.ts'
-import { decodeTicket, secretOf, type Ticket } from '../ticket.ts'
+import { makeCertificate } from '../transports/certificate.ts'
+import type { Certificate, Connection } from '../transports/connection.ts'
+import { decodeTicket, secretOf, type Ticket } from './ticket.ts'
 import type { Meet } from '../types.ts'
 import { Attempts } from './attempts.ts'
 import { reach } from './doors.ts'

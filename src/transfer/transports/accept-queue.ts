@@ -1,5 +1,5 @@
 /** Connections that came in and that nobody has taken yet, bounded in number. */
-import type { Connection } from '../connection.ts'
+import type { Connection } from './connection.ts'
 
 /** Connections that wait in `accept`. */
 export const MAX_WAITING = 64

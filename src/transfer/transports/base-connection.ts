@@ -1,6 +1,6 @@
 /** What the connections of all transports have in common: an inbox, a write that a break ends, and the figures. */
 import { WarpError } from '../../base/errors.ts'
-import type { Connection, ConnectionStats, TransportKind } from '../connection.ts'
+import type { Connection, ConnectionStats, TransportKind } from './connection.ts'
 import { Inbox } from './inbox.ts'
 
 export interface ConnectionFacts {

@@ -1,6 +1,6 @@
 /** Connections within one process, for tests and as the plainest example of a transport. */
 import { WarpError } from '../../base/errors.ts'
-import type { Connection, ConnectOptions, Listener, ListenOptions, Transport } from '../connection.ts'
+import type { Connection, ConnectOptions, Listener, ListenOptions, Transport } from './connection.ts'
 import { AcceptQueue } from './accept-queue.ts'
 import { BaseConnection, lost } from './base-connection.ts'
 

@@ -2,7 +2,7 @@
 import fs from 'node:fs'
 import net from 'node:net'
 import type { Readable, Writable } from 'node:stream'
-import type { Connection } from '../connection.ts'
+import type { Connection } from './connection.ts'
 import { StreamConnection } from './stream-connection.ts'
 
 export interface PipeOptions {

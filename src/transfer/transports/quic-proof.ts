@@ -10,7 +10,7 @@
  */
 import { X509Certificate, createHash, sign, verify } from 'node:crypto'
 import { WarpError } from '../../base/errors.ts'
-import type { Certificate } from '../connection.ts'
+import type { Certificate } from './connection.ts'
 
 const MAX_CERTIFICATE_BYTES = 1024
 const MAX_SIGNATURE_BYTES = 80

@@ -8,7 +8,7 @@
 import { lookup } from 'node:dns/promises'
 import { isIP, isIPv6 } from 'node:net'
 import { WarpError } from '../../base/errors.ts'
-import type { Certificate, Connection, ConnectOptions, Listener, ListenOptions, Transport } from '../connection.ts'
+import type { Certificate, Connection, ConnectOptions, Listener, ListenOptions, Transport } from './connection.ts'
 import { AcceptQueue, HANDSHAKE_MS } from './accept-queue.ts'
 import { anotherCertificate, hostPort, listenError, settleWithin, unreachable } from './attempt.ts'
 import {

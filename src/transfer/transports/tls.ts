@@ -6,7 +6,7 @@
 import net from 'node:net'
 import tls from 'node:tls'
 import { createHash } from 'node:crypto'
-import type { Certificate, Connection, ConnectOptions, Listener, ListenOptions, Transport } from '../connection.ts'
+import type { Certificate, Connection, ConnectOptions, Listener, ListenOptions, Transport } from './connection.ts'
 import { AcceptQueue, HANDSHAKE_MS } from './accept-queue.ts'
 import { anotherCertificate, hostPort, listenError, settleWithin, unreachable } from './attempt.ts'
 import { StreamConnection } from './stream-connection.ts'

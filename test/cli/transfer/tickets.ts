@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import fs from 'node:fs'
 import { lookAtAll, noise, plant } from '../../archive/support/trees.ts'
-import { decodeTicket, encodeTicket, type Ticket } from '../../../src/transfer/ticket.ts'
+import { decodeTicket, encodeTicket, type Ticket } from '../../../src/transfer/meetings/ticket.ts'
 import { warp, type Ended } from '../support/run.ts'
 import { side, type Side } from '../support/sides.ts'
 import { startImpostor } from './support/impostor.ts'

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Admission, type TicketLedger } from '../../../src/transfer/meetings/admission.ts'
-import { secretOf } from '../../../src/transfer/ticket.ts'
-import type { OwnTicket } from '../../../src/transfer/listener-record.ts'
+import { secretOf } from '../../../src/transfer/meetings/ticket.ts'
+import type { OwnTicket } from '../../../src/transfer/meetings/listener-record.ts'
 
 const NOW = 1_000_000
 const a = new Uint8Array(16).fill(1)

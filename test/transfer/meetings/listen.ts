@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { identityFromSeed } from '../../../src/codec/identity.ts'
-import { decodeTicket, encodeTicket } from '../../../src/transfer/ticket.ts'
+import { decodeTicket, encodeTicket } from '../../../src/transfer/meetings/ticket.ts'
 import type { TransferEvent } from '../../../src/transfer/types.ts'
 import { areConnected, dial, listen, meet } from '../support/meetings.ts'
 

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { PassThrough, type Readable } from 'node:stream'
 import t from 'tap'
-import type { Meeting, MeetingOptions, Met } from '../../../src/transfer/meeting.ts'
+import type { Meeting, MeetingOptions, Met } from '../../../src/transfer/meetings/meeting.ts'
 import { introduce } from '../../../src/transfer/meetings/greeting.ts'
 import { readLine } from '../../../src/transfer/meetings/lines.ts'
 import type { Greeting } from '../../../src/transfer/meetings/reception.ts'
-import { decodeTicket, encodeTicket, secretOf } from '../../../src/transfer/ticket.ts'
+import { decodeTicket, encodeTicket, secretOf } from '../../../src/transfer/meetings/ticket.ts'
 import { pipeConnection } from '../../../src/transfer/transports/pipe.ts'
 import { WAIT_MS, areConnected, dial, meet, open, type Test } from '../support/meetings.ts'
 

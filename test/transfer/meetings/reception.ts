@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { WarpError } from '../../../src/base/errors.ts'
-import type { Connection } from '../../../src/transfer/connection.ts'
+import type { Connection } from '../../../src/transfer/transports/connection.ts'
 import { MAX_GREETED, Reception } from '../../../src/transfer/meetings/reception.ts'
 import { memoryPair } from '../../../src/transfer/transports/memory.ts'
 

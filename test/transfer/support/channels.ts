@@ -1,6 +1,6 @@
 /** Channels over connections in memory, which a test can break. */
-import type { Message } from '../../../src/transfer/channel.ts'
-import { Channel, type ChannelOptions } from '../../../src/transfer/channel.ts'
+import type { Message } from '../../../src/transfer/channel/channel.ts'
+import { Channel, type ChannelOptions } from '../../../src/transfer/channel/channel.ts'
 import { memoryPair } from '../../../src/transfer/transports/memory.ts'
 
 export interface Link {

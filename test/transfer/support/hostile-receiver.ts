@@ -3,12 +3,12 @@ import fs from 'node:fs'
 import path from 'node:path'
 import type { Test } from 'tap'
 import type { WarpError } from '../../../src/base/errors.ts'
-import { Channel, type Message } from '../../../src/transfer/channel.ts'
+import { Channel, type Message } from '../../../src/transfer/channel/channel.ts'
 import {
   KIND, MAX_MESSAGE_BYTES, MESSAGE, readFinish, readListing, readOffer, readSame, writeAccept, writeDone, writeReport, writeWant, type Accept, type Offer,
   type WantedFrame,
 } from '../../../src/transfer/messages.ts'
-import { readListingContent } from '../../../src/transfer/listing.ts'
+import { readListingContent } from '../../../src/transfer/tree/listing.ts'
 import { memoryPair } from '../../../src/transfer/transports/memory.ts'
 import { lookAtAll, makeDirectory, openDescriptors, plant, type Plan } from '../../archive/support/trees.ts'
 import { sendOver } from './transfers.ts'

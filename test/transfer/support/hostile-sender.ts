@@ -8,13 +8,13 @@ import type { Problem } from '../../../src/archive/types.ts'
 import { poolFor } from '../../../src/archive/pool.ts'
 import { BLOCK_OVERHEAD_BYTES, sealBlock, type Compression } from '../../../src/engine/block.ts'
 import { KIND as BLOCK } from '../../../src/format/block.ts'
-import { Channel, type Message } from '../../../src/transfer/channel.ts'
+import { Channel, type Message } from '../../../src/transfer/channel/channel.ts'
 import {
   KIND, MAX_MESSAGE_BYTES, MESSAGE, readAccept, readHave, readOffer, readWant, writeDone, writeFinish, writeListing, writeOffer, writeSame, type Accept, type Finish, type Offer,
   type WantedFrame,
 } from '../../../src/transfer/messages.ts'
-import { receiveIntoArchive } from '../../../src/transfer/receive-into-archive.ts'
-import { receiveTree } from '../../../src/transfer/receive-tree.ts'
+import { receiveIntoArchive } from '../../../src/transfer/tree/receive-into-archive.ts'
+import { receiveTree } from '../../../src/transfer/tree/receive-tree.ts'
 import { memoryPair } from '../../../src/transfer/transports/memory.ts'
 import type { ReceiveOptions } from '../../../src/transfer/types.ts'
 import { makeDirectory, openDescriptors } from '../../archive/support/trees.ts'

@@ -5,7 +5,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import type { Test } from 'tap'
-import { decodeTicket, encodeTicket, type NetworkTransport } from '../../../src/transfer/ticket.ts'
+import { decodeTicket, encodeTicket, type NetworkTransport } from '../../../src/transfer/meetings/ticket.ts'
 import { makeDirectory } from '../../archive/support/trees.ts'
 import { side, type Side } from '../../cli/support/sides.ts'
 import type { Ended } from '../../cli/support/run.ts'

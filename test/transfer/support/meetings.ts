@@ -1,7 +1,7 @@
 /** Meetings of both sides in one process, over loopback. */
 import { randomBytes } from 'node:crypto'
 import type { Test as TapTest } from 'tap'
-import { openMeeting, type Meeting, type MeetingOptions, type Met } from '../../../src/transfer/meeting.ts'
+import { openMeeting, type Meeting, type MeetingOptions, type Met } from '../../../src/transfer/meetings/meeting.ts'
 import type { Meet } from '../../../src/transfer/types.ts'
 
 export type Test = Pick<TapTest, 'testdir' | 'teardown'>

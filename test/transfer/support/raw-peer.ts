@@ -1,6 +1,6 @@
 /** The far end of a channel under test: sends what it likes, and shows what the channel says. */
-import type { Connection } from '../../../src/transfer/connection.ts'
-import { FrameParser, frameHeader } from '../../../src/transfer/frame-parser.ts'
+import type { Connection } from '../../../src/transfer/transports/connection.ts'
+import { FrameParser, frameHeader } from '../../../src/transfer/channel/frame-parser.ts'
 
 export interface Frame {
   type: number

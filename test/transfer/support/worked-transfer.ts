@@ -5,13 +5,13 @@ import { slabBytesFor, type SourceEntry } from '../../../src/archive/batches.ts'
 import { planMemory } from '../../../src/archive/memory.ts'
 import { tasks } from '../../../src/archive/worker.ts'
 import type { Metadata } from '../../../src/format/entry.ts'
-import { Channel } from '../../../src/transfer/channel.ts'
-import type { Connection } from '../../../src/transfer/connection.ts'
+import { Channel } from '../../../src/transfer/channel/channel.ts'
+import type { Connection } from '../../../src/transfer/transports/connection.ts'
 import { KIND, MAX_MESSAGE_BYTES, MESSAGE, readAccept, readOffer, writeOffer, writeDone } from '../../../src/transfer/messages.ts'
-import { receiveTree } from '../../../src/transfer/receive-tree.ts'
+import { receiveTree } from '../../../src/transfer/tree/receive-tree.ts'
 import { RECEIVE_WINDOW_BYTES, SEND_WINDOW_BYTES } from '../../../src/transfer/sessions.ts'
 import { memoryPair } from '../../../src/transfer/transports/memory.ts'
-import { TreeSender, next } from '../../../src/transfer/tree-sender.ts'
+import { TreeSender, next } from '../../../src/transfer/tree/tree-sender.ts'
 
 const MIB = 2 ** 20
 const AVERAGE = 8192

@@ -1,7 +1,7 @@
 /** A man in the middle of TLS: it shows both sides a certificate of its own, and passes on what they say. */
 import tls from 'node:tls'
 import type net from 'node:net'
-import { makeCertificate } from '../../../../src/transfer/certificate.ts'
+import { makeCertificate } from '../../../../src/transfer/transports/certificate.ts'
 import { ALPN } from '../../../../src/transfer/transports/tls.ts'
 
 export interface Impostor {

@@ -1,7 +1,7 @@
 /** What every transport must do, whichever binding is below. */
 import type { Test } from 'tap'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Connection } from '../../../../src/transfer/connection.ts'
+import type { Connection } from '../../../../src/transfer/transports/connection.ts'
 import { content, digest, readAll, readExactly } from './content.ts'
 
 export interface Candidate {

@@ -1,6 +1,6 @@
 /** Bytes to send and to recognise. */
 import { createHash } from 'node:crypto'
-import type { Connection } from '../../../../src/transfer/connection.ts'
+import type { Connection } from '../../../../src/transfer/transports/connection.ts'
 
 /** Bytes that differ from place to place and from seed to seed. */
 export function content(length: number, seed: number): Buffer {

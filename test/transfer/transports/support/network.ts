@@ -2,8 +2,8 @@
 import type { Test } from 'tap'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { makeCertificate } from '../../../../src/transfer/certificate.ts'
-import type { Certificate, Connection, Listener, Transport } from '../../../../src/transfer/connection.ts'
+import { makeCertificate } from '../../../../src/transfer/transports/certificate.ts'
+import type { Certificate, Connection, Listener, Transport } from '../../../../src/transfer/transports/connection.ts'
 import { conform } from './conformance.ts'
 import { content, readExactly } from './content.ts'
 
@@ -158,8 +158,8 @@ export function conformNetwork(t: Test, transport: Transport, { stallBytes, tell
   t.test('nothing keeps the process alive once all is closed', async (t) => {
     const url = (path: string): string => JSON.stringify(new URL(`../../../../src/transfer/${path}`, import.meta.url))
     const code = `
-      import { makeCertificate } from ${url('certificate.ts')}
-      import { TRANSPORTS } from ${url('dial.ts')}
+      import { makeCertificate } from ${url('transports/certificate.ts')}
+      import { TRANSPORTS } from ${url('transports/dial.ts')}
       const transport = await TRANSPORTS.${transport.kind}()
       const [own, theirs] = await Promise.all([makeCertificate(), makeCertificate()])
       const host = '127.0.0.1'
