@@ -1,5 +1,5 @@
 /*
- * The credit protocol of a channel (warp-transfer, flow control; src/transfer/credit.ts, channel.ts): two sides that
+ * The credit protocol of a channel (warp-transfer, flow control; src/transfer/channel/credit.ts, channel.ts): two sides that
  * send to each other over a network that holds QUEUE messages each way and then lets the writer wait. On each side a
  * reader that never waits for anything but the network, a writer, and a consumer of its own pace.
  *

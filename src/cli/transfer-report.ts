@@ -43,7 +43,8 @@ export async function startReport(context: Context, wording: Wording, formatSign
     if (output.json) return
     // Whoever sends standard output to a safe place does not expect the secret in a log of standard error.
     const isSeen = process.stdout.isTTY && process.stderr.isTTY
-    output.note(`on the other side: ${isSeen ? run.replace(event.toUpperCase(), text) : run}`)
+    // After the ticket, which is the first line also where both go to standard error.
+    void printed.then(() => output.note(`on the other side: ${isSeen ? run.replace(event.toUpperCase(), text) : run}`), () => {})
   }
   return {
     watch: {
