@@ -14,19 +14,32 @@ import { type Sink } from '../../archive/sink.ts'
 import { SpillingIndex } from '../../archive/spilling-index.ts'
 import type { PackRequest, TakeRequest } from '../../archive/take-task.ts'
 import { indexPagesAfter } from '../../archive/tree-builder.ts'
+import type { Problem } from '../../archive/types.ts'
+import type { Pool } from '../../engine/pool.ts'
 import { RecordOrder, type ClosedPage } from '../../format/page.ts'
-import type { Message } from '../channel/channel.ts'
+import type { Channel, Message } from '../channel/channel.ts'
 import { readListingContent, type ReadListing } from './listing.ts'
-import { MAX_EXPECTED_FRAMES, MAX_OPEN_LISTINGS, MESSAGE, broken, readFinish, readListing, writeReport, writeWant, type Finish, type WantedFrame } from '../messages.ts'
+import { MAX_EXPECTED_FRAMES, MAX_OPEN_LISTINGS, MESSAGE, broken, readFinish, readListing, writeReport, writeWant, type Finish, type Offer, type WantedFrame } from '../messages.ts'
 import { ReceivedFrames } from './received-frames.ts'
 import { type Reuse } from './reuse.ts'
 import { next } from './tree-sender.ts'
 import { SENDER_SILENCE_MS, fromPeer, type TreeReceived } from './tree-receiver.ts'
-import type { IntoArchiveJob } from './receive-into-archive.ts'
+import type { ReceiveOptions } from '../types.ts'
 
 const REPORT_MS = 250
 /** Listings that were answered and are not written yet. */
 const MAX_HELD_LISTINGS = 12
+
+export interface IntoArchiveJob {
+  channel: Channel
+  offer: Offer
+  into: Extract<ReceiveOptions['into'], { kind: 'archive' }>
+  options: Pick<ReceiveOptions, 'overwrite' | 'tempDir' | 'reuse' | 'reuseKeys'>
+  pool: Pool
+  indexBytes: number
+  report: (problem: Problem) => void
+  onProgress: (done: { bytes: number; entries: number; path: Uint8Array }) => void
+}
 
 interface Planned {
   /** In order, with what is in each; of one that is not asked for, the pieces that it is made of. */

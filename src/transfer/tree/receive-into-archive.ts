@@ -6,27 +6,12 @@ import fs from 'node:fs'
 import { WarpError, asWarpError } from '../../base/errors.ts'
 import { newArchive, type NewArchive } from '../../archive/sealing.ts'
 import { openSink, type Sink } from '../../archive/sink.ts'
-import type { Problem } from '../../archive/types.ts'
-import type { Pool } from '../../engine/pool.ts'
-import type { Channel } from '../channel/channel.ts'
 import { ArchiveParts } from './archive-parts.ts'
 import { ChunkScanner } from './chunk-scanner.ts'
-import { KIND, MESSAGE, writeAccept, type Offer } from '../messages.ts'
+import { KIND, MESSAGE, writeAccept } from '../messages.ts'
 import { averageOfReused, openReuse, type Reuse } from './reuse.ts'
 import { type TreeReceived } from './tree-receiver.ts'
-import type { ReceiveOptions } from '../types.ts'
-import { ArchiveFiller } from './archive-filler.ts'
-
-export interface IntoArchiveJob {
-  channel: Channel
-  offer: Offer
-  into: Extract<ReceiveOptions['into'], { kind: 'archive' }>
-  options: Pick<ReceiveOptions, 'overwrite' | 'tempDir' | 'reuse' | 'reuseKeys'>
-  pool: Pool
-  indexBytes: number
-  report: (problem: Problem) => void
-  onProgress: (done: { bytes: number; entries: number; path: Uint8Array }) => void
-}
+import { ArchiveFiller, type IntoArchiveJob } from './archive-filler.ts'
 
 /** @throws {WarpError} what was written so far is left, under a temporary name, if it holds a page */
 export async function receiveIntoArchive(job: IntoArchiveJob): Promise<TreeReceived> {
