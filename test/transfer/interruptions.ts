@@ -21,7 +21,8 @@ const expected = lookAtAll(source)
 /** Slow enough to be met under way. */
 const NETWORK = { delayMs: 1, rate: 20 * MIB }
 
-for (const transport of ['quic', 'tls', 'webtransport'] as const) {
+// That a peer is gone shows over UDP, and through HTTP/2, only after some time.
+for (const transport of process.env['WARP_LONG'] === '1' ? (['quic', 'tls', 'webtransport'] as const) : (['tls'] as const)) {
   t.test(`a network that is cut or stalls three times, ${transport}`, async t => {
     const random = randomSequence(7)
     const transfer = await KillableTransfer.open(t, { source, listener: 'receive', transport, network: NETWORK })
