@@ -114,7 +114,7 @@ t.test('the GPU engine', { skip: skip || (noGpu ?? false) }, async (t) => {
   const directory = t.testdir()
   const at = (name: string) => path.join(directory, name)
   // Of a software rasteriser the device's memory is the process's too: 384 + 256 MiB are what may be used.
-  const size = (IS_LONG ? 4096 : 1024) * MIB
+  const size = (IS_LONG ? 4096 : 512) * MIB
   const content = randomBytes(MIB)
   const fd = fs.openSync(at('input'), 'w')
   for (let i = 0; i < size / MIB; i++) {
