@@ -10,7 +10,7 @@ import { parseLines, warp } from '../support/run.ts'
 import { side, type Side } from '../support/sides.ts'
 import { LISTEN, Place, shown } from './support/place.ts'
 
-const SENDERS = process.env['WARP_LONG'] === '1' ? 100 : 20
+const SENDERS = process.env['WARP_LONG'] === '1' ? 100 : 12
 const LIMIT_MS = 15 * 60_000
 
 const place = new Place(t)

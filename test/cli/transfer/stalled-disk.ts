@@ -14,7 +14,7 @@ import { LISTEN, Place, shown } from './support/place.ts'
 
 const MIB = 1024 * 1024
 const IS_LONG = process.env['WARP_LONG'] === '1'
-const OFFERED_BYTES = (IS_LONG ? 10 : 1) * 1024 * MIB
+const OFFERED_BYTES = IS_LONG ? 10 * 1024 * MIB : 768 * MIB
 const LIMIT_MS = IS_LONG ? 60 * 60_000 : 240_000
 
 const MEMORY = ['--memory', '384M']
