@@ -52,7 +52,7 @@ function everySome(tell: (progress: TransferProgress) => void): (progress: Trans
 
 /** What the limit is, seen from this side. */
 const LIMIT_TEXT: Readonly<Record<Bottleneck, string>> = {
-  disk: 'disk', cpu: 'CPU', network: 'network', window: 'window', peer: 'other side',
+  disk: 'disk', cpu: 'CPU', network: 'network', window: 'other side',
 }
 
 /**

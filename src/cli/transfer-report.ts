@@ -83,11 +83,10 @@ function eventDocument({ type, ...facts }: Told, formatSigner: (key: Uint8Array)
 
 function eventText(event: Exclude<Told, { type: 'failed' }>, formatSigner: (key: Uint8Array) => string): string {
   if (event.type === 'connected') {
-    const { transport, address, signer, resumedBytes } = event
+    const { transport, address, signer } = event
     return [
       `connected with ${address} over ${transport}`,
       ...signer === null ? [] : [`its key is ${formatSigner(signer)}`],
-      ...resumedBytes > 0 ? [`${formatBytes(resumedBytes)} of an earlier connection are there`] : [],
     ].join('; ')
   }
   const { message, retryMs } = event

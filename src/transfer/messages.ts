@@ -70,9 +70,6 @@ export interface Report {
   bytes: number
   entries: number
   reusedBytes: number
-  /** Share of the time, 0–100, in which the disk and its threads were waited for. */
-  diskPercent: number
-  cpuPercent: number
 }
 
 export function writeOffer({ kind, offerId, average, name, totals }: Offer): Uint8Array {
@@ -197,13 +194,13 @@ export function readDone(bytes: Uint8Array): Done {
   return reading(bytes, (reader) => ({ root: Buffer.from(reader.take(ID_BYTES)), problems: reader.varint() }))
 }
 
-export function writeReport({ bytes, entries, reusedBytes, diskPercent, cpuPercent }: Report): Uint8Array {
-  return new ByteWriter(40).varint(bytes).varint(entries).varint(reusedBytes).u8(diskPercent).u8(cpuPercent).take()
+export function writeReport({ bytes, entries, reusedBytes }: Report): Uint8Array {
+  return new ByteWriter(40).varint(bytes).varint(entries).varint(reusedBytes).take()
 }
 
 export function readReport(bytes: Uint8Array): Report {
   return reading(bytes, (reader) => ({
-    bytes: reader.varint(), entries: reader.varint(), reusedBytes: reader.varint(), diskPercent: percent(reader.u8()), cpuPercent: percent(reader.u8()),
+    bytes: reader.varint(), entries: reader.varint(), reusedBytes: reader.varint(),
   }))
 }
 
@@ -215,11 +212,6 @@ function kindOf(value: number): Kind {
 /** Only an archive that goes as it is has no chunks. */
 function averageOf(kind: Kind, value: number): number {
   if (!(kind === KIND.archive && value === 0) && !isAverage(value)) throw broken('an average chunk size that there is not')
-  return value
-}
-
-function percent(value: number): number {
-  if (value > 100) throw broken('more than all of the time')
   return value
 }
 

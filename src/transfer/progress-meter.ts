@@ -64,7 +64,7 @@ export class ProgressMeter {
     if (this.#state !== 'finishing') this.#state = 'transferring'
   }
 
-  offered(_bytes: number, _entries: number, path: Uint8Array): void {
+  offered(path: Uint8Array): void {
     this.#path = path
   }
 
@@ -100,7 +100,7 @@ export class ProgressMeter {
     if (elapsed < TICK_MS / 2) return
     const share = (from: number, to: number) => (to - from) / elapsed
     if (share(before.diskBusyMs, now.diskBusyMs) > MOST) this.#bottleneck = 'disk'
-    else if (share(before.stats.creditWaitMs, stats.creditWaitMs) > MOST) this.#bottleneck = 'peer'
+    else if (share(before.stats.creditWaitMs, stats.creditWaitMs) > MOST) this.#bottleneck = 'window'
     else if (share(before.stats.writeBusyMs, stats.writeBusyMs) > MOST) this.#bottleneck = 'network'
     // Nothing was waited for: of a sender its own work is what there is; a receiver waits for bytes.
     else this.#bottleneck = this.#role === 'send' ? 'cpu' : 'network'

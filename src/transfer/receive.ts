@@ -121,7 +121,7 @@ export async function receive(options: ReceiveOptions): Promise<TransferResult> 
       const job = {
         channel, offer, options, pool, indexBytes, report: ofPeer,
         onProgress: (done: { bytes: number; entries: number; path: Uint8Array }) => {
-          meter.offered(0, 0, done.path)
+          meter.offered(done.path)
           meter.at(done)
         },
       }

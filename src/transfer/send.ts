@@ -89,7 +89,7 @@ export async function send(options: SendOptions): Promise<TransferResult> {
       throw new WarpError('ERR_WARP_PEER_LOST', 'the connection broke, and standard input cannot be read a second time', { hint: 'run both commands again' })
     }
     const tree = await TreeOffer.open(options, inputs, {
-      report, onOffered: (bytes, entries, at) => meter.offered(bytes, entries, at), onReport: (told) => meter.at(told), onAllOffered: () => meter.finishing(),
+      report, onOffered: (at) => meter.offered(at), onReport: (told) => meter.at(told), onAllOffered: () => meter.finishing(),
     })
     try {
       meter.totals = () => tree.totals

@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events'
 import { WarpError, asWarpError } from '../base/errors.ts'
 import { Channel } from './channel/channel.ts'
 import { MAX_MESSAGE_BYTES } from './messages.ts'
+import { withPeerHint } from './peer-hints.ts'
 import { openMeeting } from './meetings/meeting.ts'
 import type { Meeting, Met } from './meetings/met.ts'
 import type { SendOptions, ReceiveOptions, TransferResult } from './types.ts'
@@ -33,11 +34,15 @@ export async function runSessions(job: SessionJob): Promise<TransferResult> {
   const keep = options.meet.way === 'listen' && options.meet.keep === true
   // Every session listens to it.
   if (options.signal) setMaxListeners(0, options.signal)
-  const meeting = await openMeeting({ ...options, role, transferId, subject })
   try {
-    return keep ? await serveMany(meeting, job) : await serveOne(meeting, job)
-  } finally {
-    await meeting.close()
+    const meeting = await openMeeting({ ...options, role, transferId, subject })
+    try {
+      return keep ? await serveMany(meeting, job) : await serveOne(meeting, job)
+    } finally {
+      await meeting.close()
+    }
+  } catch (error) {
+    throw withPeerHint(error)
   }
 }
 
@@ -110,7 +115,7 @@ async function session(meeting: Meeting, met: Met, job: SessionJob): Promise<{ r
   options.signal?.addEventListener('abort', onAbort)
   try {
     options.signal?.throwIfAborted()
-    options.onEvent?.({ type: 'connected', transport: connection.kind, address: connection.remoteAddress, signer: authenticated.peerSigner, resumedBytes: 0 })
+    options.onEvent?.({ type: 'connected', transport: connection.kind, address: connection.remoteAddress, signer: authenticated.peerSigner })
     const result = await job.run(channel, met, () => meeting.completed(met))
     const isHeard = await ended(channel)
     return { result, isHeard: isHeard || role === 'send' }

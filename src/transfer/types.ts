@@ -26,8 +26,11 @@ export type Meet =
   /** The far side of ssh: the meeting is told, and if nothing else passes carried, over a pair of streams. */
   | { way: 'pipe'; input: Readable; output: Writable }
 
-/** What the limit is at the moment, as the sender or the receiver sees it. */
-export type Bottleneck = 'disk' | 'cpu' | 'network' | 'window' | 'peer'
+/**
+ * What the limit is at the moment, as this side sees it: its disk, its CPU, the network, or, of a sender, the window of flow
+ * control, which the other side does not open.
+ */
+export type Bottleneck = 'disk' | 'cpu' | 'network' | 'window'
 
 export interface TransferProgress {
   /** 'waiting' for the peer, 'connected', 'transferring', 'finishing'. */
@@ -49,7 +52,7 @@ export interface TransferProgress {
 
 /** What happened besides progress. */
 export type TransferEvent =
-  | { type: 'connected'; transport: TransportKind; address: string; signer: Uint8Array | null; resumedBytes: number }
+  | { type: 'connected'; transport: TransportKind; address: string; signer: Uint8Array | null }
   /** The connection broke; the transfer waits for the peer, or tries again after `retryMs`. */
   | { type: 'disconnected'; code: string; message: string; retryMs: number | null }
   /** With `keep`: one transfer of several is over. */

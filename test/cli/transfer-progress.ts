@@ -14,7 +14,7 @@ t.test('the line says how far, how fast, and why not faster', async t => {
     'send  [#################-----------------------]   42 %  1.1 GB of 2.6 GB  310.0 MB/s  0:05 left  limit: network  '
     + '800.0 MB on the wire  quic 12 ms  7 lost',
   )
-  t.match(formatTransfer('send', { ...PROGRESS, bottleneck: 'peer' }, 1, 160), /limit: other side/)
+  t.match(formatTransfer('send', { ...PROGRESS, bottleneck: 'window' }, 1, 160), /limit: other side/)
 })
 
 t.test('what does not fit is left out whole', async t => {

@@ -238,16 +238,3 @@ function another(): WarpError {
     hint: 'it was replaced there meanwhile: send it anew',
   })
 }
-
-/** Receives one archive over one connection. @throws {WarpError} as `ArchiveReceiver.run` */
-export async function receiveArchive(channel: Channel, options: ArchiveReceiveOptions): Promise<ArchiveReceived> {
-  const receiver = new ArchiveReceiver(options)
-  try {
-    const received = await receiver.run(channel)
-    await receiver.close(false)
-    return received
-  } catch (error) {
-    await receiver.close(true)
-    throw error
-  }
-}

@@ -186,13 +186,3 @@ async function next(channel: Channel, type: number): Promise<Message> {
   if (message.type !== type) throw brokenProtocol(`a message of type ${message.type} out of turn`)
   return message
 }
-
-/** Sends the archive `file` over one connection. @throws {WarpError} as `ArchiveSender.open` and `run` */
-export async function sendArchive(channel: Channel, file: string, options: ArchiveSendOptions = {}): Promise<ArchiveSent> {
-  const sender = await ArchiveSender.open(file, options)
-  try {
-    return await sender.run(channel)
-  } finally {
-    await sender.close()
-  }
-}

@@ -122,14 +122,3 @@ export class LiveReceiver {
     return new Promise((resolve) => this.#whenWritten.push(resolve))
   }
 }
-
-/** Receives one stream over one connection. @throws {WarpError} as `LiveReceiver.run` */
-export async function receiveLive(channel: Channel, output: Writable | number, options: LiveOptions = {}): Promise<LiveResult> {
-  const receiver = new LiveReceiver(output, options)
-  try {
-    return await receiver.run(channel)
-  } catch (error) {
-    await receiver.close(error as WarpError)
-    throw error
-  }
-}

@@ -171,13 +171,3 @@ async function next(channel: Channel, ...types: number[]): Promise<Message> {
   if (!types.includes(message.type)) throw brokenProtocol(`a message of type ${message.type} out of turn`)
   return message
 }
-
-/** Sends `stream` over one connection. @throws {WarpError} as `LiveSender.run` */
-export async function sendLive(channel: Channel, stream: Readable, options: LiveSenderOptions = {}): Promise<LiveResult> {
-  const sender = new LiveSender(stream, options)
-  try {
-    return await sender.run(channel)
-  } finally {
-    sender.close()
-  }
-}

@@ -287,7 +287,7 @@ export class ArchiveFiller {
 
   async #report(): Promise<void> {
     await this.#job.channel.send(MESSAGE.progress, [
-      writeReport({ bytes: this.#doneBytes, entries: this.#order.entries, reusedBytes: this.#reusedBytes, diskPercent: 0, cpuPercent: 0 }),
+      writeReport({ bytes: this.#doneBytes, entries: this.#order.entries, reusedBytes: this.#reusedBytes }),
     ])
   }
 }

@@ -26,7 +26,7 @@ const EARLY_MS = 200
 
 export interface SessionWatch {
   report: (problem: Problem) => void
-  onOffered: (bytes: number, entries: number, path: Uint8Array) => void
+  onOffered: (path: Uint8Array) => void
   onReport: (report: Report) => void
   onAllOffered: () => void
 }
@@ -105,7 +105,7 @@ export class TreeOffer {
         const sender = new TreeSender({
           channel, entries: provide(survey.found()), have, slabs, average, engine: chosen.engine, tempDir,
           problems: () => this.#problems, onReport: this.#watch.onReport, onAllOffered: this.#watch.onAllOffered,
-          onOffered: (entries, bytes, at) => this.#watch.onOffered(bytes, entries, at),
+          onOffered: this.#watch.onOffered,
           onProblem: (kind, at, message) => report({ kind, message, path: displayPath(at) }),
         })
         return await sender.run()

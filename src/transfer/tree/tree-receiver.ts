@@ -311,7 +311,7 @@ export class TreeReceiver {
 
   async #report(): Promise<void> {
     await this.#options.channel.send(MESSAGE.progress, [
-      writeReport({ bytes: this.#bytes, entries: this.#restorer.restored, reusedBytes: this.#reusedBytes, diskPercent: 0, cpuPercent: 0 }),
+      writeReport({ bytes: this.#bytes, entries: this.#restorer.restored, reusedBytes: this.#reusedBytes }),
     ])
   }
 }

@@ -5,7 +5,7 @@
  */
 import { MAX_FRAME_BYTES } from '../../base/limits.ts'
 import { pageDigest } from '../../codec/merkle.ts'
-import { Batcher, slabBytesFor, type Batch, type SourceEntry } from '../../archive/batches.ts'
+import { Batcher, type Batch, type SourceEntry } from '../../archive/batches.ts'
 import { BatchCutter, type CutBatch } from '../../archive/batch-cutter.ts'
 import { PageStream, RootBuilder, type RecordSink } from '../../archive/page-stream.ts'
 import { RecordPlanner } from '../../archive/record-planner.ts'
@@ -44,7 +44,7 @@ export interface TreeSourceOptions {
   acquire: () => Promise<SharedArrayBuffer>
   onProblem: (kind: 'unreadable' | 'unstable' | 'note', path: Uint8Array, message: string) => void
   /** A batch's entries were offered. */
-  onOffered: (entries: number, bytes: number, path: Uint8Array) => void
+  onOffered: (path: Uint8Array) => void
   tempDir?: string
 }
 
@@ -98,11 +98,6 @@ export class TreeSource {
     this.#records = new RecordPlanner({ sink: new Both(this.#pages, this.#root), cuts: this.#cuts, withHints: false, onProblem, tempDir })
   }
 
-  /** Slab bytes that an engine for it needs. */
-  static slabBytes(average: number): number {
-    return slabBytesFor(average)
-  }
-
   /** Every batch in order, as soon as it is begun; what becomes of it is to be released. */
   async *batches(entries: AsyncIterable<SourceEntry[]>): AsyncGenerator<{ offered: Promise<OfferedBatch> }> {
     for await (const batch of this.#batcher.of(entries)) {
@@ -145,16 +140,15 @@ export class TreeSource {
   }
 
   #plan(batch: Batch, cut: CutBatch, resident: Resident | null): OfferedBatch {
-    let bytes = 0
     batch.items.forEach((item, i) => {
-      bytes += this.#records.add(item, cut, i, resident, () => 0, (chunk) => chunk)
+      this.#records.add(item, cut, i, resident, () => 0, (chunk) => chunk)
     })
     // A listing never refers to two batches: its chunks would keep both.
     this.#pages.close({ midway: true })
     const listings = this.#closed.splice(0).map(({ content, refOffsets }): Listing => ({
       content, digest: pageDigest(content), refs: refOffsets.length, chunks: refOffsets,
     }))
-    this.#options.onOffered(batch.items.length, bytes, batch.items.at(-1)?.path ?? new Uint8Array(0))
+    this.#options.onOffered(batch.items.at(-1)?.path ?? new Uint8Array(0))
     return {
       listings,
       seal: (wanted, firstOrdinal) => this.#seal(cut, resident, listings, wanted, firstOrdinal),

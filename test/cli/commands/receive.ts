@@ -47,7 +47,7 @@ t.test('to standard output', async t => {
   const { asked, output, told } = await run(['-', '--listen', ':0'], { act })
   t.match(asked.into, { kind: 'stream' })
   t.ok(output.stdoutTaken, 'what is told goes to standard error')
-  t.match(told, [{ what: 'on the other side: warp send - --to TICKET' }, { table: [[TICKET, '']] }, {}])
+  t.match(told, [{ table: [[TICKET, '']] }, { what: 'on the other side: warp send - --to TICKET' }, {}])
   t.match((await run(['-', CODE])).asked.meet, { way: 'code', code: CODE })
   t.match((await run([CODE, '-'])).asked.meet, { way: 'code', code: CODE })
 })

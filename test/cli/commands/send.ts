@@ -53,7 +53,7 @@ t.test('standard input, an archive, through ssh', async t => {
 t.test('the far side of ssh keeps standard output free', async t => {
   const { asked, told, output } = await run(['--ssh-peer', 'a:b'], {
     act: ({ onEvent, onProgress }) => {
-      onEvent!({ type: 'connected', transport: 'quic', address: 'x', signer: null, resumedBytes: 0 })
+      onEvent!({ type: 'connected', transport: 'quic', address: 'x', signer: null })
       t.notOk(onProgress)
     },
   })
@@ -76,8 +76,8 @@ t.test('what cannot be', async t => {
 t.test('the ticket comes first, on standard output', async t => {
   const act = ({ meet }: SendOptions) => meet.way === 'listen' && meet.onTicket(TICKET)
   const plain = (await run(['a', '--listen', ':0'], { act })).told
-  t.match(plain[0], { kind: 'note', what: /^on the other side: warp receive -C DIR --from TICKET$/ })
-  t.match(plain[1], { kind: 'result', table: [[TICKET, '']] })
+  t.match(plain[0], { kind: 'result', table: [[TICKET, '']] })
+  t.match(plain[1], { kind: 'note', what: /^on the other side: warp receive -C DIR --from TICKET$/ })
   t.equal(plain.length, 3)
   const json = (await run(['-', '--listen', ':0'], { act, json: true })).told
   t.match(json, [{ kind: 'result', what: { event: 'ticket', ticket: TICKET } }, { kind: 'result', what: { event: 'result' } }])
@@ -87,8 +87,8 @@ t.test('the code phrase too', async t => {
   const act = ({ meet }: SendOptions) => meet.way === 'code' && meet.onCode!('four-words-like-these')
   const { told } = await run(['a'], { act })
   t.match(told, [
-    { kind: 'note', what: 'on the other side: warp receive -C DIR CODE' },
     { kind: 'result', what: { event: 'code', code: 'four-words-like-these' } },
+    { kind: 'note', what: 'on the other side: warp receive -C DIR CODE' },
     { kind: 'result' },
   ])
 })
@@ -107,7 +107,7 @@ t.test('a ticket that cannot be told ends the transfer', async t => {
 })
 
 const EVENTS: TransferEvent[] = [
-  { type: 'connected', transport: 'tls', address: '[::1]:4433', signer: new Uint8Array(32), resumedBytes: 1_500_000 },
+  { type: 'connected', transport: 'tls', address: '[::1]:4433', signer: new Uint8Array(32) },
   { type: 'disconnected', code: 'ERR_WARP_PEER_LOST', message: 'reset', retryMs: 2000 },
   { type: 'disconnected', code: 'ERR_WARP_PEER_LOST', message: 'reset', retryMs: null },
   { type: 'completed', result: RESULT },
@@ -121,7 +121,7 @@ const act = ({ onEvent, onProblem }: SendOptions) => {
 t.test('events as lines', async t => {
   const { told } = await run(['a', '--to', TICKET], { act })
   t.match(told.map(({ what }) => what), [
-    'connected with [::1]:4433 over tls; its key is warp-signer132; 1.5 MB of an earlier connection are there',
+    'connected with [::1]:4433 over tls; its key is warp-signer132',
     'the connection broke: reset; trying again in 2.00 s',
     'the connection broke: reset; waiting for the other side',
     { kind: 'unrestored', message: 'a transfer failed: no' },
@@ -134,7 +134,7 @@ t.test('events as lines', async t => {
 t.test('events as JSON', async t => {
   const { told } = await run(['a', '--to', TICKET], { act, json: true })
   t.match(told.map(({ what }) => what), [
-    { event: 'connected', transport: 'tls', address: '[::1]:4433', signer: 'warp-signer132', resumedBytes: 1_500_000 },
+    { event: 'connected', transport: 'tls', address: '[::1]:4433', signer: 'warp-signer132' },
     { event: 'disconnected', retryMs: 2000, code: 'ERR_WARP_PEER_LOST' }, { event: 'disconnected', retryMs: null },
     { event: 'failed', code: 'ERR_WARP_PEER_AUTH' },
     { kind: 'unreadable', path: 'a' },

@@ -2,12 +2,12 @@ import t from 'tap'
 import fs from 'node:fs'
 import path from 'node:path'
 import { ARCHIVE_MESSAGE, writeArchiveOffer } from '../../../src/transfer/archive/archive-messages.ts'
-import { ArchiveReceiver, receiveArchive } from '../../../src/transfer/archive/archive-receiver.ts'
-import { sendArchive } from '../../../src/transfer/archive/archive-sender.ts'
+import { ArchiveReceiver } from '../../../src/transfer/archive/archive-receiver.ts'
 import { CHEAP } from '../../archive/support/archives.ts'
 import { openDescriptors } from '../../archive/support/trees.ts'
 import { begin, setting } from '../support/archives.ts'
 import { link, take, u64, type Link } from '../support/channels.ts'
+import { receiveArchive, sendArchive } from '../support/one-connection.ts'
 
 const { offer, data, end, done, start } = ARCHIVE_MESSAGE
 const LOST = { code: 'ERR_WARP_PEER_LOST' }

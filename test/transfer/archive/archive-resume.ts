@@ -3,10 +3,11 @@ import fs from 'node:fs'
 import path from 'node:path'
 import type { WarpError } from '../../../src/base/errors.ts'
 import { ARCHIVE_MESSAGE } from '../../../src/transfer/archive/archive-messages.ts'
-import { ArchiveReceiver, receiveArchive, type ArchiveReceiveOptions } from '../../../src/transfer/archive/archive-receiver.ts'
-import { ArchiveSender, sendArchive } from '../../../src/transfer/archive/archive-sender.ts'
+import { ArchiveReceiver, type ArchiveReceiveOptions } from '../../../src/transfer/archive/archive-receiver.ts'
+import { ArchiveSender } from '../../../src/transfer/archive/archive-sender.ts'
 import { begin, makeArchive, offerOf, setting } from '../support/archives.ts'
 import { link, seeded } from '../support/channels.ts'
+import { receiveArchive, sendArchive } from '../support/one-connection.ts'
 
 const { data } = ARCHIVE_MESSAGE
 const LOST = { code: 'ERR_WARP_PEER_LOST' }

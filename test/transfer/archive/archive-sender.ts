@@ -2,11 +2,12 @@ import t from 'tap'
 import fs from 'node:fs'
 import path from 'node:path'
 import { ARCHIVE_MESSAGE, readArchiveOffer, tailDigest, writeArchiveFrom } from '../../../src/transfer/archive/archive-messages.ts'
-import { ArchiveSender, sendArchive } from '../../../src/transfer/archive/archive-sender.ts'
+import { ArchiveSender } from '../../../src/transfer/archive/archive-sender.ts'
 import { CHEAP } from '../../archive/support/archives.ts'
 import { makeDirectory, noise } from '../../archive/support/trees.ts'
 import { makeArchive } from '../support/archives.ts'
 import { link, take, u64 } from '../support/channels.ts'
+import { sendArchive } from '../support/one-connection.ts'
 
 const { offer, from, data, end, done, start } = ARCHIVE_MESSAGE
 const PROTOCOL = { code: 'ERR_WARP_PEER_PROTOCOL' }

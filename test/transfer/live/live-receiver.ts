@@ -5,11 +5,12 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { PassThrough, Readable, Writable } from 'node:stream'
 import { LIVE_MESSAGE } from '../../../src/transfer/live/live-messages.ts'
-import { LiveReceiver, receiveLive } from '../../../src/transfer/live/live-receiver.ts'
-import { LiveSender, sendLive } from '../../../src/transfer/live/live-sender.ts'
+import { LiveReceiver } from '../../../src/transfer/live/live-receiver.ts'
+import { LiveSender } from '../../../src/transfer/live/live-sender.ts'
 import { WarpError } from '../../../src/base/errors.ts'
 import { makeDirectory, noise } from '../../archive/support/trees.ts'
 import { link, seeded, take, u64 } from '../support/channels.ts'
+import { receiveLive, sendLive } from '../support/one-connection.ts'
 
 const { data, end, done, position, ack } = LIVE_MESSAGE
 const PROTOCOL = { code: 'ERR_WARP_PEER_PROTOCOL' }

@@ -1,9 +1,10 @@
 import t from 'tap'
 import { PassThrough, Readable } from 'node:stream'
 import { LIVE_MESSAGE } from '../../../src/transfer/live/live-messages.ts'
-import { LiveSender, sendLive } from '../../../src/transfer/live/live-sender.ts'
+import { LiveSender } from '../../../src/transfer/live/live-sender.ts'
 import { noise } from '../../archive/support/trees.ts'
 import { link, take, u64 } from '../support/channels.ts'
+import { sendLive } from '../support/one-connection.ts'
 
 const { data, end, done, position, ack } = LIVE_MESSAGE
 const PROTOCOL = { code: 'ERR_WARP_PEER_PROTOCOL' }

@@ -4,6 +4,7 @@ import os from 'node:os'
 import type { AddressInfo } from 'node:net'
 import { decode, encode, type Answer } from 'dns-packet'
 import { announce, discover, foundIn, type Found, type Service } from '../../../src/transfer/meetings/discovery.ts'
+import { freePort, whyNoMulticast } from '../support/multicast.ts'
 
 const GROUP = '224.0.0.251'
 const LOOPBACK = '127.0.0.1'
@@ -11,37 +12,6 @@ const LOOPBACK = '127.0.0.1'
 const TIMEOUT_MS = 60_000
 const service: Service = { word: 'apple', fingerprint: new Uint8Array(32).fill(0xab), ports: { quic: 4433, tls: 4434 } }
 const NAME = 'apple._warp._udp.local'
-
-/** A port that nobody uses, so that other runs are not heard. */
-async function freePort(): Promise<number> {
-  const socket = dgram.createSocket('udp4')
-  await new Promise<void>((resolve) => socket.bind(0, LOOPBACK, resolve))
-  const { port } = socket.address() as AddressInfo
-  await new Promise<void>((resolve) => socket.close(resolve))
-  return port
-}
-
-/** Null where datagrams to the group come back on loopback, else why they do not. */
-async function whyNoMulticast(): Promise<string | false> {
-  const port = await freePort()
-  const socket = dgram.createSocket({ type: 'udp4', reuseAddr: true })
-  try {
-    await new Promise<void>((resolve, reject) => {
-      socket.once('error', reject)
-      socket.bind(port, '0.0.0.0', resolve)
-    })
-    socket.addMembership(GROUP, LOOPBACK)
-    socket.setMulticastInterface(LOOPBACK)
-    const heard = new Promise<false>((resolve) => socket.once('message', () => resolve(false)))
-    const patience = new Promise<string>((resolve) => setTimeout(resolve, 2000, 'multicast does not come back on loopback').unref())
-    socket.send('hello', port, GROUP)
-    return await Promise.race([heard, patience])
-  } catch (error) {
-    return `no multicast on loopback: ${(error as Error).message}`
-  } finally {
-    socket.close()
-  }
-}
 
 const skip = await whyNoMulticast()
 const interfaces = [LOOPBACK]

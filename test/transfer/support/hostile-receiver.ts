@@ -66,7 +66,7 @@ export class HostileReceiver {
   }
 
   async progress(): Promise<void> {
-    await this.send(MESSAGE.progress, writeReport({ bytes: 1, entries: 1, reusedBytes: 0, diskPercent: 0, cpuPercent: 0 }))
+    await this.send(MESSAGE.progress, writeReport({ bytes: 1, entries: 1, reusedBytes: 0 }))
   }
 
   /** Answers every listing that it wants nothing of it, until all were sent; @returns the sender's root */

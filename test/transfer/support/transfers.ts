@@ -72,6 +72,28 @@ export async function receiveOver(
   }
 }
 
+/** A transfer that is cut off when `bytes` were sent; both sides fail by that. */
+export async function cutTransfer(
+  paths: string[], directory: string, bytes: number, receive: Partial<ReceiveOptions> = {}, windowBytes?: number,
+): Promise<{ sentBytes: number; errors: unknown[] }> {
+  const [a, b] = channelPair(windowBytes)
+  const cut = setInterval(() => {
+    if (a.stats().sentBytes < bytes) return
+    clearInterval(cut)
+    void a.close()
+    void b.close()
+  }, 1)
+  const errors: unknown[] = []
+  const ended = async (side: Promise<unknown>): Promise<void> => {
+    await side.then(() => errors.push(null), (error: unknown) => errors.push(error))
+    // One that fails by itself does not leave the other waiting.
+    await Promise.all([a.close(), b.close()])
+  }
+  await Promise.all([ended(sendOver(a, paths)), ended(receiveOver(b, directory, receive))])
+  clearInterval(cut)
+  return { sentBytes: a.stats().sentBytes, errors }
+}
+
 /** One whole transfer. */
 export async function transfer(paths: string[], directory: string, send: Partial<SendOptions> = {}, receive: Partial<ReceiveOptions> = {}): Promise<Outcome> {
   const [a, b] = channelPair()

@@ -8,7 +8,7 @@ import { extract } from '../../../src/archive/extract.ts'
 import { verify } from '../../../src/archive/verify.ts'
 import { plantEveryKind } from '../../archive/support/every-kind.ts'
 import { lines, lookAtAll, makeDirectory, noise, plant } from '../../archive/support/trees.ts'
-import { MIB, channelPair, receiveOver, sendOver, transfer } from '../support/transfers.ts'
+import { MIB, cutTransfer, transfer } from '../support/transfers.ts'
 
 t.test('an archive of every kind of entry, plain and encrypted', async (t) => {
   const from = path.join(makeDirectory(t), 'tree')
@@ -38,15 +38,7 @@ t.test('a broken connection: what came is not sent again', async (t) => {
   const identity = generateIdentity()
   const into = { kind: 'archive' as const, path: path.join(directory, 'a.warp'), recipients: [identity.recipient] }
   for (const limit of [90 * MIB, 20 * MIB]) {
-    const [a, b] = channelPair()
-    const cut = setInterval(() => {
-      if (a.stats().sentBytes < limit) return
-      clearInterval(cut)
-      void a.close()
-      void b.close()
-    }, 1)
-    await Promise.all([t.rejects(sendOver(a, [from])), t.rejects(receiveOver(b, directory, { into }))])
-    clearInterval(cut)
+    await cutTransfer([from], directory, limit, { into })
   }
   t.ok(fs.readdirSync(directory).some((name) => name.endsWith('.1')), 'the first part is left')
   const { root, wireBytes } = await transfer([from], directory, {}, { into })
