@@ -21,7 +21,7 @@ import { poolFor, SMALL_JOB_BYTES } from './pool.ts'
 import { newArchive, type NewArchive } from './sealing.ts'
 import { openSink, outputError, type Sink } from './sink.ts'
 import { streamMetadata } from './stream-metadata.ts'
-import { averageFor, SMALL_TOTAL_BYTES, Survey } from './survey.ts'
+import { averageFor, limitOf, SMALL_TOTAL_BYTES, Survey } from './survey.ts'
 import type { CreateOptions, CreateResult, Problem, Watch } from './types.ts'
 import { Walk, type Found } from './walk.ts'
 import { ArchiveWriter } from './writer.ts'
@@ -74,17 +74,25 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
       })
     await survey.reach(SMALL_TOTAL_BYTES, EARLY_START_MS)
     const hoped = base?.average ?? options.chunkSize ?? averageFor(survey.isDone ? survey.total : Math.max(survey.total, SMALL_TOTAL_BYTES))
-    const ready = survey.done.then(() => {
+    const judge = async () => {
+      if (options.chunkSize === undefined && !base) {
+        await survey.reach(limitOf(hoped))
+        if (averageFor(survey.total) !== hoped) throw new OtherAverage()
+      } else await survey.done
       if (survey.entries === 0 && problems > 0) {
         throw new WarpError('ERR_WARP_INPUT_UNREADABLE', 'none of the inputs could be read', { hint: 'no archive was written' })
       }
-      if (options.chunkSize === undefined && !base && averageFor(survey.total) !== hoped) throw new OtherAverage()
-    })
+    }
+    const ready = judge()
     ready.catch(() => {})
     isSinkOurs = false
-    const result = await write(hoped, ready).catch((error: unknown) => {
-      if (error instanceof OtherAverage) return write(averageFor(survey.total), Promise.resolve())
-      throw error
+    const result = await write(hoped, ready).catch(async (error: unknown) => {
+      if (!(error instanceof OtherAverage)) throw error
+      isSinkOurs = true
+      await survey.done
+      if (sink.canRestart) sink = await sink.restart()
+      isSinkOurs = false
+      return write(averageFor(survey.total), Promise.resolve())
     })
     const stages = { caller: timesBetween(timesBefore, ownTimes()), threads: pool.stageTimes() }
     return { ...result, problems, kept: base?.kept ?? { files: 0, bytes: 0 }, durationMs: performance.now() - started, stages }
@@ -112,7 +120,7 @@ export async function create(options: CreateOptions): Promise<CreateResult> {
 /** The walk of a tree that takes longer is not waited for before reading begins. */
 const EARLY_START_MS = 50
 
-/** The inputs turned out to want larger chunks; nothing was written yet. */
+/** The inputs turned out to want larger chunks. */
 class OtherAverage extends Error {}
 
 export interface WriteJob {
@@ -121,7 +129,7 @@ export interface WriteJob {
   partial: boolean
   archiveId: Uint8Array | undefined
   entries: AsyncIterable<SourceEntry[]>
-  /** Nothing is written before it resolves. */
+  /** Rejects if it turns out that no archive is to be made of this, or another. Before it resolves nothing is written to what cannot restart. */
   ready: Promise<void>
   /** How much there is, once that is known. */
   totals: () => { bytes: number; entries: number } | null
@@ -165,7 +173,7 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
   let doneEntries = 0
   const writer = new ArchiveWriter({
     sink, engine, sealing: archive.sealing, average, commitment: archive.commitment, level: DEFAULT_LEVEL,
-    ready: job.ready.then(() => sink.write([archive.header])), withHints: job.withHints, signWith: options.signWith ?? null,
+    ready: (sink.canRestart ? Promise.resolve() : job.ready).then(() => sink.write([archive.header])), withHints: job.withHints, signWith: options.signWith ?? null,
     index: {
       maxBytes: job.indexBytes ?? memory.indexBytes, tempDir: options.tempDir,
       onDegraded: (reason) => report({ kind: 'note', message: `${reason}: the index of chunks does not fit, and some duplicates are stored again` }),
@@ -188,10 +196,12 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
     note: (path, message) => report({ kind: 'note', message, path: displayPath(path) }),
   })
   // A stream may give nothing for long: once all is lost anyway, it is not waited for.
-  Promise.race([writer.failed, stop.promise]).catch((error: unknown) => {
-    failure.fail(error)
-    batcher.close()
-  })
+  for (const failing of [writer.failed, stop.promise, job.ready]) {
+    failing.catch((error: unknown) => {
+      failure.fail(error)
+      batcher.close()
+    })
+  }
   // Slabs bound the batches that read something; of others, too, only so many wait to be written.
   const underWay: Promise<void>[] = []
   try {
@@ -201,6 +211,7 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
       if (underWay.length > memory.slabs + 2) await failure.until(underWay.shift()!)
     }
     const result = await failure.until(writer.finish())
+    await failure.until(job.ready)
     await sink.commit()
     return { ...result, archiveId: archive.archiveId, gpu: usedGpu(chosen.gpu()) }
   } catch (thrown) {

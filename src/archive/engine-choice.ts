@@ -16,6 +16,7 @@ import { GpuEngine, type GpuEngineOptions } from '../engine/gpu.ts'
 import type { Pool } from '../engine/pool.ts'
 import { chooseEngine, type Choice, type Rates } from '../engine/rates.ts'
 import type { AdapterFacts } from '../gpu/dawn.ts'
+import { hasDriver } from '../gpu/driver.ts'
 
 export type EngineName = 'auto' | 'cpu' | 'gpu'
 
@@ -71,6 +72,7 @@ export async function openEngine(cpu: CpuEngine, pool: Pool, job: EngineJob): Pr
   if (wish === 'cpu') return { engine: cpu, gpu: () => null, close: async () => {} }
   const ending = new AbortController()
   const auto = new AutoEngine(cpu, job.largeJobBytes ?? LARGE_JOB_BYTES, async () => {
+    if (!hasDriver()) return null
     try {
       const { choice } = await measure(pool.size, options.encoder !== null, { ...job.client, signal: ending.signal })
       return choice.engine === 'gpu' && !ending.signal.aborted ? await GpuEngine.open(cpu, pool, { ...options, signal: ending.signal }) : null

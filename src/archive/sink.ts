@@ -4,7 +4,8 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { randomBytes } from 'node:crypto'
 import { WarpError, asWarpError } from '../base/errors.ts'
-import { MAX_NAME_BYTES } from '../base/limits.ts'
+import { MAX_NAME_BYTES, MIB } from '../base/limits.ts'
+import { libc } from './os/libc.ts'
 
 const writev = promisify(fs.writev)
 const fsync = promisify(fs.fsync)
@@ -14,12 +15,16 @@ export interface Sink {
   readonly length: number
   /** Whether it is a pipe or a socket: somebody takes it at a pace of their own. */
   readonly isPipe: boolean
+  /** Whether `restart` can be called. */
+  readonly canRestart: boolean
   /** Time spent in `write` so far, milliseconds. */
   readonly busyMs: number
   /** `device:inode` of what is written to, and of the file that it will replace. */
   readonly identities: string[]
   /** Writes all of the buffers; they are borrowed until it returns. */
   write(buffers: Uint8Array[]): Promise<void>
+  /** Forgets what was written. This sink takes no more. @returns one that begins anew */
+  restart(): Promise<Sink>
   /** Makes what was written durable, under its final name. */
   commit(): Promise<void>
   /**
@@ -44,6 +49,7 @@ export function outputError(error: unknown, name: string): WarpError {
 
 abstract class DescriptorSink implements Sink {
   length = 0
+  readonly canRestart: boolean = false
   readonly isPipe: boolean
   readonly identities: string[]
   protected readonly name: string
@@ -52,7 +58,7 @@ abstract class DescriptorSink implements Sink {
   #busyMs = 0
   /** Since when it is written. */
   #busySince: number | null = null
-  /** The write under way, if any; never rejects. */
+  /** What is under way on the descriptor, if anything; never rejects. */
   #writing: Promise<unknown> = Promise.resolve()
 
   constructor(fd: number, name: string) {
@@ -75,7 +81,7 @@ abstract class DescriptorSink implements Sink {
         let written: number
         try {
           const writing = writev(this.fd, left.slice(0, 64))
-          this.#writing = writing.catch(() => {})
+          this.hold(writing.catch(() => {}))
           written = (await writing).bytesWritten
         } catch (error) {
           if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
@@ -94,6 +100,10 @@ abstract class DescriptorSink implements Sink {
     }
   }
 
+  restart(): Promise<Sink> {
+    return Promise.reject(new WarpError('ERR_WARP_INTERNAL', `${this.name} cannot be written anew`))
+  }
+
   abstract commit(): Promise<void>
   abstract abandon(keep: boolean): Promise<string | null>
 
@@ -101,6 +111,12 @@ abstract class DescriptorSink implements Sink {
   protected get fd(): number {
     if (this.#isClosed) throw new WarpError('ERR_WARP_INTERNAL', `${this.name} is no longer written to`)
     return this.#fd
+  }
+
+  /** Keeps the descriptor open until `use` has ended, which never rejects. */
+  protected hold(use: Promise<unknown>): void {
+    // The result of one all would else hold that of all before.
+    this.#writing = Promise.all([this.#writing, use]).then(() => {})
   }
 
   /** Takes no more writes; resolves when none is under way. */
@@ -147,9 +163,15 @@ class DeviceSink extends DescriptorSink {
   }
 }
 
+/** What is written before the disk is told to begin with it. */
+const WRITEBACK_BYTES = 8 * MIB
+
 class FileSink extends DescriptorSink {
+  override readonly canRestart = true
   readonly #temporary: string
   readonly #final: string
+  /** Bytes of the file that the disk has begun with. */
+  #begunBytes = 0
 
   constructor(fd: number, temporary: string, final: string) {
     super(fd, final)
@@ -157,6 +179,28 @@ class FileSink extends DescriptorSink {
     this.#final = final
     const old = fs.statSync(final, { bigint: true, throwIfNoEntry: false })
     if (old) this.identities.push(`${old.dev}:${old.ino}`)
+  }
+
+  /** Meanwhile the disk begins with what is written, so that little is left to wait for at the end. */
+  override async write(buffers: Uint8Array[]): Promise<void> {
+    await super.write(buffers)
+    const bytes = this.length - this.#begunBytes
+    if (bytes < WRITEBACK_BYTES) return
+    const started = libc()?.startWriteback(this.fd, this.#begunBytes, bytes)
+    if (started) this.hold(started)
+    this.#begunBytes = this.length
+  }
+
+  override async restart(): Promise<Sink> {
+    try {
+      await this.close()
+      // The same file: a walk passes over it by its inode.
+      const fd = fs.openSync(this.#temporary, 'r+')
+      fs.ftruncateSync(fd, 0)
+      return new FileSink(fd, this.#temporary, this.#final)
+    } catch (error) {
+      throw outputError(error, this.name)
+    }
   }
 
   async commit(): Promise<void> {

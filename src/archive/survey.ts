@@ -141,13 +141,23 @@ export class Survey {
 /** Below this, chunks are small (§4.1); a stream, whose length is not known, makes it at least this much. */
 export const SMALL_TOTAL_BYTES = 256 * MIB
 
+/** §4.1: average chunk size below so many bytes of regular files. */
+const AVERAGES = [
+  [SMALL_TOTAL_BYTES, 8 * KIB],
+  [64 * GIB, 64 * KIB],
+  [128 * GIB, 128 * KIB],
+  [256 * GIB, 256 * KIB],
+  [1 * TIB, 512 * KIB],
+  [16 * TIB, 1 * MIB],
+  [Infinity, 4 * MIB],
+] as const
+
 /** Average chunk size for `total` bytes of regular files. Source: §4.1. */
 export function averageFor(total: number): number {
-  if (total < SMALL_TOTAL_BYTES) return 8 * KIB
-  if (total < 64 * GIB) return 64 * KIB
-  if (total < 128 * GIB) return 128 * KIB
-  if (total < 256 * GIB) return 256 * KIB
-  if (total < 1 * TIB) return 512 * KIB
-  if (total < 16 * TIB) return 1 * MIB
-  return 4 * MIB
+  return AVERAGES.find(([below]) => total < below)![1]
+}
+
+/** The least total for which `average` is too small. */
+export function limitOf(average: number): number {
+  return AVERAGES.find((row) => row[1] === average)![0]
 }

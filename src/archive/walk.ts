@@ -45,6 +45,18 @@ export function inodeKey({ device, inode }: Pick<FileStat, 'device' | 'inode'>):
   return `${device}:${inode}`
 }
 
+/** A directory whose names are being visited. */
+interface Level {
+  /** Before its names on disk. */
+  prefix: string
+  path: string
+  names: string[]
+  /** Index of the name that comes next. */
+  next: number
+  inode: bigint
+  device: bigint
+}
+
 export class Walk {
   readonly #options: WalkOptions
   readonly #ignored: Ignored | null
@@ -65,14 +77,61 @@ export class Walk {
       if (root.stream) {
         const { path, stream } = root
         if (this.#after === null) yield { path, source: '', kind: 'stream', size: 0, mtimeMs: 0, ctimeMs: 0, ino: 0, dev: 0, inode: null, names: 0, stream }
-      } else yield* this.#visit(root.source!, root.path, null, [])
+      } else yield* this.#tree(root.source!, root.path)
     }
   }
 
-  *#visit(source: string, path: string, device: bigint | null, ancestors: string[]): Generator<Found> {
+  /** One generator for all of it: to hand every object up through one for each directory above it takes longer than to look at it. */
+  *#tree(source: string, path: string): Generator<Found> {
+    const levels: Level[] = []
+    const top = this.#visit(source, path, levels)
+    if (top !== null) yield top
+    for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
+      if (level.next === level.names.length) {
+        levels.pop()
+        continue
+      }
+      const name = level.names[level.next++]!
+      const childPath = level.path === '' ? name : `${level.path}/${name}`
+      if (!this.#canBeNamed(name, childPath) || this.#isPassed(childPath)) continue
+      const found = this.#visit(level.prefix + name, childPath, levels)
+      if (found !== null) yield found
+    }
+  }
+
+  /** Looks at one object, and puts what is in a directory on `levels`. @returns null for what is not wanted itself */
+  #visit(source: string, path: string, levels: Level[]): Found | null {
     const stat = this.#look(source, path)
-    if (stat?.type === 'directory') yield* this.#directory(this.#source, path, stat, device, ancestors)
-    else if (stat && this.#after === null) yield this.#found(this.#source, path, stat)
+    if (stat === null) return null
+    if (stat.type === 'directory') {
+      if (levels.some(({ inode, device }) => inode === stat.inode && device === stat.device)) {
+        this.#options.report({ kind: 'unreadable', message: 'a symlink leads back to a directory above: not followed', path: displayPath(toBytes(path)) })
+        return null
+      }
+      if (!this.#options.oneFileSystem || levels.length === 0 || stat.device === levels[0]!.device) this.#enter(this.#source, path, stat, levels)
+    }
+    return this.#after === null ? this.#found(this.#source, path, stat) : null
+  }
+
+  #enter(source: string, path: string, { inode, device }: FileStat, levels: Level[]): void {
+    try {
+      const names = fs.readdirSync(toBytes(source), { encoding: 'latin1' }).sort()
+      levels.push({ prefix: source.endsWith('/') ? source : source + '/', path, names, next: 0, inode, device })
+    } catch (error) {
+      this.#unreadable(path, error)
+    }
+  }
+
+  /** Some file systems have names longer than 255 bytes: NTFS counts in UTF-16. */
+  #canBeNamed(name: string, path: string): boolean {
+    if (path.length <= 4000 && name.length <= MAX_NAME_BYTES) return true
+    try {
+      checkPath(toBytes(path), false)
+      return true
+    } catch (error) {
+      this.#unreadable(path.slice(0, 200) + '...', error)
+      return false
+    }
   }
 
   /** Where the object that was looked at last is on disk. */
@@ -128,45 +187,6 @@ export class Walk {
     const kind = type as Exclude<Found['kind'], 'stream'>
     const [ino, dev] = [Number(stat.inode), Number(stat.device)]
     return { path, source, kind, size: type === 'file' ? size : 0, mtimeMs, ctimeMs, ino, dev, inode, names, stream: null }
-  }
-
-  *#directory(source: string, path: string, stat: FileStat, device: bigint | null, ancestors: string[]): Generator<Found> {
-    const key = inodeKey(stat)
-    if (ancestors.includes(key)) {
-      this.#options.report({ kind: 'unreadable', message: 'a symlink leads back to a directory above: not followed', path: displayPath(toBytes(path)) })
-      return
-    }
-    if (this.#after === null) yield this.#found(source, path, stat)
-    if (this.#options.oneFileSystem && device !== null && stat.device !== device) return
-    yield* this.#children(source, path, device ?? stat.device, [...ancestors, key])
-  }
-
-  *#children(source: string, path: string, device: bigint, ancestors: string[]): Generator<Found> {
-    let names: string[]
-    try {
-      names = fs.readdirSync(toBytes(source), { encoding: 'latin1' })
-    } catch (error) {
-      return this.#unreadable(path, error)
-    }
-    names.sort()
-    const prefix = source.endsWith('/') ? source : source + '/'
-    for (const name of names) {
-      const childPath = path === '' ? name : `${path}/${name}`
-      // Some file systems have names longer than 255 bytes: NTFS counts in UTF-16.
-      if (childPath.length > 4000 || name.length > MAX_NAME_BYTES) {
-        try {
-          checkPath(toBytes(childPath), false)
-        } catch (error) {
-          this.#unreadable(childPath.slice(0, 200) + '...', error)
-          continue
-        }
-      }
-      if (this.#isPassed(childPath)) continue
-      const stat = this.#look(prefix + name, childPath)
-      if (stat === null) continue
-      if (stat.type === 'directory') yield* this.#directory(this.#source, childPath, stat, device, ancestors)
-      else if (this.#after === null) yield this.#found(this.#source, childPath, stat)
-    }
   }
 
   #isIgnored(path: string, isDirectory: boolean): boolean {

@@ -1,9 +1,7 @@
 /** Loads Dawn and finds an adapter. The only importer of `webgpu`. */
-import fs from 'node:fs'
 import { createRequire } from 'node:module'
-import os from 'node:os'
-import path from 'node:path'
 import { WarpError } from '../base/errors.ts'
+import { hasDriver } from './driver.ts'
 
 interface Dawn {
   create: (flags: string[]) => GPU
@@ -39,7 +37,7 @@ export function loadDawn(): { dawn: Dawn } | { reason: string; hint: string } {
     return { reason: 'the package webgpu is not installed', hint }
   }
   // It is 20 MB to load, and without any driver would only print warnings of its own.
-  if (!hasVulkanDriver()) return { reason: 'there is no Vulkan driver', hint: DRIVER_HINT }
+  if (!hasDriver()) return { reason: 'there is no Vulkan driver', hint: DRIVER_HINT }
   try {
     return { dawn: require('webgpu') as Dawn }
   } catch (error) {
@@ -52,25 +50,6 @@ export function loadDawn(): { dawn: Dawn } | { reason: string; hint: string } {
  * Dawn puts a loop into the shader.
  */
 const ZEROING = 'use_vulkan_zero_initialize_workgroup_memory_extension'
-
-/** Where the Vulkan loader looks for its drivers. Source: Vulkan-Loader, docs/LoaderDriverInterface.md. */
-const ICD_FOLDERS = ['/usr/local/etc/vulkan/icd.d', '/usr/local/share/vulkan/icd.d', '/etc/vulkan/icd.d', '/usr/share/vulkan/icd.d']
-const ICD_VARIABLES = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES', 'VK_ADD_DRIVER_FILES']
-
-/** Whether there is a driver; on systems other than Linux, Dawn needs no Vulkan. */
-function hasVulkanDriver(): boolean {
-  if (process.platform !== 'linux' || ICD_VARIABLES.some((name) => process.env[name])) return true
-  const { XDG_CONFIG_HOME, XDG_CONFIG_DIRS = '', XDG_DATA_HOME, XDG_DATA_DIRS = '' } = process.env
-  const homes = [XDG_CONFIG_HOME || path.join(os.homedir(), '.config'), XDG_DATA_HOME || path.join(os.homedir(), '.local/share')]
-  const folders = [...homes, ...XDG_CONFIG_DIRS.split(':'), ...XDG_DATA_DIRS.split(':')].filter((folder) => folder !== '')
-  return [...ICD_FOLDERS, ...folders.map((folder) => path.join(folder, 'vulkan/icd.d'))].some((folder) => {
-    try {
-      return fs.readdirSync(folder).some((name) => name.endsWith('.json'))
-    } catch {
-      return false
-    }
-  })
-}
 
 /**
  * The adapter that computes fastest, as Dawn sees it. Each call makes an instance of Dawn of its own, since

@@ -3,14 +3,19 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { Readable } from 'node:stream'
 import { execFileSync, spawnSync } from 'node:child_process'
+import { WarpError } from '../../src/base/errors.ts'
 import { BATCH_BYTES } from '../../src/base/limits.ts'
 import { lookaheadBytes } from '../../src/codec/chunker.ts'
 import type { SourceEntry } from '../../src/archive/batches.ts'
+import { openSink } from '../../src/archive/sink.ts'
 import { Walk, type Found } from '../../src/archive/walk.ts'
 import { create, generateIdentity, open, verify } from '../../src/index.ts'
 import type { CreateOptions, Entry, Problem, Progress } from '../../src/index.ts'
 import { archiveEntries, archiveOf, collect, directory as directoryEntry, entriesOf, file, hex, pathsOf, text } from './support/archives.ts'
 import { IS_ROOT, KIB, lookAt, makeDirectory, MIB, noise, NOT_ROOT, plant, repeated } from './support/trees.ts'
+
+/** A stream that gives nothing, and does not end. */
+const silent = () => new Readable({ read() {} })
 
 /** `create` from within `directory`, into a file beside it. */
 async function createIn(directory: string, options: Partial<CreateOptions>) {
@@ -144,7 +149,6 @@ t.test('a stream that fails', async t => {
 
 t.test('nobody waits for a stream once all is lost', async t => {
   const directory = makeDirectory(t)
-  const silent = () => new Readable({ read() {} })
   const controller = new AbortController()
   const inputs = [{ stream: silent(), name: 'a' }]
   const aborted = create({ inputs, output: path.join(directory, 'x.warp'), signal: controller.signal })
@@ -168,13 +172,16 @@ t.test('keys that cannot be wrapped leave no file', async t => {
 
 t.test('entries without content wait for the sink, too', async t => {
   const output = path.join(makeDirectory(t), 'x.warp')
+  // What is given as a descriptor cannot be begun anew.
+  const fd = fs.openSync(output, 'w')
+  t.teardown(() => fs.closeSync(fd))
   let taken = 0
   let mayBegin = () => {}
   const ready = new Promise<void>(resolve => (mayBegin = resolve))
   const entries = (async function* () {
     for (; taken < 40 * 8192; taken += 1024) yield Array.from({ length: 1024 }, (_, i) => directoryEntry(`${String(taken + i).padStart(8, '0')}`))
   })()
-  const written = archiveEntries([], output, { entries, ready })
+  const written = archiveEntries([], output, { entries, ready, sink: openSink({ fd }) })
   for (let last = -1; last !== taken;) {
     last = taken
     for (let turn = 0; turn < 100; turn++) await new Promise(resolve => setImmediate(resolve))
@@ -182,6 +189,21 @@ t.test('entries without content wait for the sink, too', async t => {
   t.ok(taken < 12 * 8192, `${taken} taken while nothing can be written`)
   mayBegin()
   t.equal((await written).result.entries, 40 * 8192)
+})
+
+t.test('a file is begun before the walk is over, and goes if it was in vain', async t => {
+  const directory = makeDirectory(t)
+  let fail = (_: Error) => {}
+  const ready = new Promise<void>((_, reject) => (fail = reject))
+  ready.catch(() => {})
+  const entries = [file('a', noise(1, 3 * BATCH_BYTES)), file('b', [], { content: silent() })]
+  const written = archiveEntries(entries, path.join(directory, 'x.warp'), { ready })
+  written.catch(() => {})
+  const sizes = () => fs.readdirSync(directory).map(name => fs.statSync(path.join(directory, name)).size)
+  while (!(sizes()[0]! > BATCH_BYTES)) await new Promise(resolve => setTimeout(resolve, 5))
+  fail(new WarpError('ERR_WARP_INPUT_UNREADABLE', 'nothing could be read'))
+  await t.rejects(written, { code: 'ERR_WARP_INPUT_UNREADABLE' })
+  t.same(fs.readdirSync(directory), [])
 })
 
 /** Names and lengths of what a file is cut into. */

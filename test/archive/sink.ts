@@ -5,7 +5,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { WarpError } from '../../src/base/errors.ts'
 import { openSink, outputError } from '../../src/archive/sink.ts'
-import { makeDirectory, NOT_ROOT, openDescriptors } from './support/trees.ts'
+import { makeDirectory, MIB, NOT_ROOT, openDescriptors } from './support/trees.ts'
 
 t.test('a file has its final name only when it is complete', async t => {
   const directory = makeDirectory(t)
@@ -27,6 +27,30 @@ t.test('a file has its final name only when it is complete', async t => {
   t.equal(fs.readFileSync(output, 'utf8'), 'one two' + Array.from({ length: 200 }, (_, i) => `${i} `).join(''))
   t.equal(sink.length, fs.statSync(output).size)
   t.same(openDescriptors(), before)
+})
+
+t.test('a file can be begun anew', async t => {
+  const directory = makeDirectory(t)
+  const output = path.join(directory, 'out')
+  const first = openSink(output)
+  t.ok(first.canRestart)
+  // Enough for the disk to be told to begin.
+  const writing = first.write([Buffer.alloc(20 * MIB, 1), Buffer.from('x')])
+  await writing
+  const again = first.write([Buffer.alloc(MIB)])
+  const sink = await first.restart()
+  await Promise.allSettled([again])
+  await t.rejects(first.write([Buffer.from('late')]), { code: 'ERR_WARP_INTERNAL' })
+  t.same(sink.identities, first.identities, 'a walk passes over it as before')
+  t.equal(sink.length, 0)
+  await sink.write([Buffer.from('anew')])
+  await sink.commit()
+  t.equal(fs.readFileSync(output, 'utf8'), 'anew')
+  t.same(fs.readdirSync(directory), ['out'])
+
+  const borrowed = openSink({ fd: 1 })
+  t.notOk(borrowed.canRestart)
+  await t.rejects(borrowed.restart(), { code: 'ERR_WARP_INTERNAL' })
 })
 
 t.test('giving up leaves nothing, or what can be recovered', async t => {

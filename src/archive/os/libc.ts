@@ -31,6 +31,8 @@ export interface Libc {
   renameNoReplace(from: Uint8Array, to: Uint8Array): number
   /** Takes the file for this process alone, until it is closed or the process ends; `-EWOULDBLOCK` if another has it. */
   lock(fd: number): number
+  /** Has the disk begin with what was written to these bytes of the file, in another thread. Resolves when it has begun, or does not. */
+  startWriteback(fd: number, offset: number, bytes: number): Promise<void>
   /** Writes all of the file system that `fd` lies on to its disk, in another thread. Resolves to 0 or a negative errno. */
   syncFileSystem(fd: number): Promise<number>
 }
@@ -48,6 +50,7 @@ const STATX_BASIC_STATS = 0x7ff
 const UTIME_OMIT = 1_073_741_822n
 const RENAME_NOREPLACE = 1
 const LOCK_EX_NB = 2 | 4
+const SYNC_FILE_RANGE_WRITE = 2
 
 // `off_t`, `time_t` and `long` are 64 bits wide there, as the declarations below assume.
 const ARCHITECTURES = ['x64', 'arm64', 'riscv64', 'loong64', 'ppc64', 's390x']
@@ -111,6 +114,13 @@ function bind(koffi: Koffi): Libc {
   const flock = declare('int flock(int fd, int operation)')
   const syncfs = library.func('int syncfs(int fd)')
 
+  let syncRange: ReturnType<typeof library.func> | null = null
+  try {
+    syncRange = library.func('int sync_file_range(int fd, int64_t offset, int64_t length, unsigned int flags)')
+  } catch {
+    // Nothing depends on it.
+  }
+
   const times = BigInt64Array.of(0n, UTIME_OMIT, 0n, 0n)
 
   return {
@@ -144,6 +154,12 @@ function bind(koffi: Koffi): Libc {
     },
     lock(fd) {
       return flock(fd, LOCK_EX_NB)
+    },
+    startWriteback(fd, offset, bytes) {
+      return new Promise((resolve) => {
+        if (syncRange) syncRange.async(fd, offset, bytes, SYNC_FILE_RANGE_WRITE, () => resolve())
+        else resolve()
+      })
     },
     syncFileSystem(fd) {
       return new Promise((resolve) => {
