@@ -1,7 +1,7 @@
 /**
  * Checks an archive as it passes by, in pieces of any size: its header, every block header, the tags of what is not
  * encrypted, the footer and what it counts (format-spec/warp-archive.md §5, §10). Encrypted blocks cannot be checked
- * without a key, beyond their headers. All but the tags costs next to nothing, and can be had alone.
+ * without a key, beyond their headers.
  */
 import { WarpError, atOffset } from '../../base/errors.ts'
 import { BLOCK_HEADER_BYTES, FOOTER_BLOCK_BYTES, FOOTER_BODY_BYTES, HEADER_BYTES, MAX_FRAMES_BETWEEN_PAGES_BYTES, TAG_BYTES } from '../../base/limits.ts'
@@ -34,10 +34,8 @@ export const NOTHING_CHECKED: CheckedSoFar = { position: 0, ordinal: 0, frames: 
 export const MIN_ARCHIVE_BYTES = HEADER_BYTES + FOOTER_BLOCK_BYTES
 
 export class ArchiveCheck {
-  /** The archive's header and key slots, once they are there. */
-  head: { bytes: Uint8Array; encrypted: boolean } | null = null
   readonly #offer: ArchiveOffer
-  readonly #hasher: Hasher | null
+  readonly #hasher = new Hasher()
   #header: Header | null = null
   #soFar = { ...NOTHING_CHECKED }
   /** Bytes that were pushed. */
@@ -51,10 +49,8 @@ export class ArchiveCheck {
   #payloadLeft = 0
   #isComplete = false
 
-  /** @param withTags false: the tags of blocks are another's to check, but for that of the footer */
-  constructor(offer: ArchiveOffer, withTags: boolean) {
+  constructor(offer: ArchiveOffer) {
     this.#offer = offer
-    this.#hasher = withTags ? new Hasher() : null
   }
 
   /**
@@ -62,8 +58,8 @@ export class ArchiveCheck {
    * @param head the first bytes of the archive, at least its header and key slots
    * @throws {WarpError} it is not the header of what is offered
    */
-  static resume(offer: ArchiveOffer, head: Uint8Array, soFar: CheckedSoFar, withTags: boolean): ArchiveCheck {
-    const check = new ArchiveCheck(offer, withTags)
+  static resume(offer: ArchiveOffer, head: Uint8Array, soFar: CheckedSoFar): ArchiveCheck {
+    const check = new ArchiveCheck(offer)
     check.#takeHead(head.subarray(0, readHeaderSize(head)))
     check.#soFar = { ...soFar }
     check.#arrived = soFar.position
@@ -103,7 +99,7 @@ export class ArchiveCheck {
 
   #passPayload(bytes: Uint8Array, at: number): number {
     const piece = bytes.subarray(at, at + this.#payloadLeft)
-    if (!this.#header!.encrypted) this.#hasher?.update(piece)
+    if (!this.#header!.encrypted) this.#hasher.update(piece)
     this.#payloadLeft -= piece.length
     return piece.length
   }
@@ -147,7 +143,6 @@ export class ArchiveCheck {
       throw brokenProtocol('the archive is another than the one that is offered')
     }
     this.#header = header
-    this.head = { bytes, encrypted: header.encrypted }
   }
 
   #openBlock(bytes: Buffer): void {
@@ -159,7 +154,7 @@ export class ArchiveCheck {
       throw new WarpError('ERR_WARP_TRUNCATED', 'the archive ends inside a block, or without a footer', { offset: position })
     }
     if (header.kind === KIND.footer && left > 0) throw new WarpError('ERR_WARP_TRAILING_BYTES', 'bytes follow the archive', { offset: position + FOOTER_BLOCK_BYTES })
-    this.#hasher?.reset().update(bytes)
+    this.#hasher.reset().update(bytes)
     if (header.kind === KIND.footer) this.#footerHeader = Buffer.from(bytes)
     this.#payloadLeft = header.kind === KIND.footer ? 0 : header.storedLength
     this.#block = header
@@ -170,8 +165,8 @@ export class ArchiveCheck {
     const offset = soFar.position
     const body = end.subarray(0, end.length - TAG_BYTES)
     const isFooter = header.kind === KIND.footer
-    if (!this.#header!.encrypted && (isFooter || this.#hasher)) {
-      const digest = isFooter ? hash(Buffer.concat([this.#footerHeader, body])) : this.#hasher!.digest()
+    if (!this.#header!.encrypted) {
+      const digest = isFooter ? hash(Buffer.concat([this.#footerHeader, body])) : this.#hasher.digest()
       if (!equalBytes(digest.subarray(0, TAG_BYTES), end.subarray(body.length))) {
         throw new WarpError('ERR_WARP_BLOCK_DAMAGED', 'a block is damaged', { offset })
       }

@@ -1,16 +1,18 @@
 /**
- * Receives a whole archive, byte for byte: checks its structure as it arrives and its tags once it is written, remembers
- * in a journal what is checked and durable, and gives it its name when it is complete. Source: warp-transfer, whole archives.
+ * Receives a whole archive, byte for byte: has it checked and written as it arrives, remembers in a journal what is durable,
+ * and gives it its name when it is complete. Source: warp-transfer, whole archives.
  */
 import { WarpError, asWarpError } from '../../base/errors.ts'
 import { MIB } from '../../base/limits.ts'
 import type { Problem } from '../../archive/types.ts'
-import { ArchiveCheck, MIN_ARCHIVE_BYTES } from './archive-check.ts'
+import { MIN_ARCHIVE_BYTES, NOTHING_CHECKED, type CheckedSoFar } from './archive-check.ts'
+import type { IntakeStart } from './archive-intake.ts'
 import {
   ARCHIVE_MESSAGE, isSameOffer, readArchiveOffer, tailDigest, writeArchiveFrom, type ArchiveOffer,
 } from './archive-messages.ts'
-import { ArchiveTags } from './archive-tags.ts'
 import { ArchiveTarget, type ArchiveInto } from './archive-target.ts'
+import { IntakeThread } from './intake-thread.ts'
+import { outputError } from '../../archive/sink.ts'
 import type { Channel, Message } from '../channel/channel.ts'
 import { brokenProtocol } from '../channel/credit.ts'
 import { interruptible } from '../interruptible.ts'
@@ -53,8 +55,11 @@ export class ArchiveReceiver {
   #run: Run | null = null
   #offer: ArchiveOffer | null = null
   #target: ArchiveTarget | null = null
-  #check: ArchiveCheck | null = null
-  #tags: ArchiveTags | null = null
+  #intake: IntakeThread | null = null
+  /** Bytes that were handed to the intake, and those before. */
+  #arrived = 0
+  /** What is checked and written. */
+  #soFar: CheckedSoFar = NOTHING_CHECKED
   #failure: WarpError | null = null
   #resumedBytes = 0
   #recordedBytes = 0
@@ -98,10 +103,11 @@ export class ArchiveReceiver {
     if (!target) return
     this.#target = null
     const isKept = keep && !target.isCommitted && (this.#failure === null || this.#failure.class === 'output')
+    await this.#intake?.settled()
     await this.#recording
     // A kill would lose the same: nothing to fail for.
     if (isKept) await this.#record(target).catch(() => {})
-    await this.#tags?.close()
+    await this.#intake?.close()
     await target.close(isKept && this.#failure?.class !== 'damaged')
   }
 
@@ -109,19 +115,22 @@ export class ArchiveReceiver {
     const { channel } = run
     const offer = await this.#takeOffer(await this.#next(run, ARCHIVE_MESSAGE.offer))
     const target = this.#target!
-    const position = this.#check!.arrived
-    await channel.send(ARCHIVE_MESSAGE.from, [writeArchiveFrom({ position, digest: tailDigest(await target.tail(position)) })])
+    // What the connection before has brought is on its way to the file.
+    await this.#intake!.settled()
+    const position = this.#arrived
+    await channel.send(ARCHIVE_MESSAGE.from, [writeArchiveFrom({ position, digest: tailDigest(target.tail(position)) })])
+    channel.receiveInto((_, lengthBytes) => this.#intake!.memoryFor(lengthBytes))
     await this.#takeStart(await this.#next(run, ARCHIVE_MESSAGE.start), position)
     for (;;) {
       const message = await this.#next(run, ARCHIVE_MESSAGE.data, ARCHIVE_MESSAGE.end)
       if (message.type === ARCHIVE_MESSAGE.end) {
         const length = readCount(message.payload)
         message.release()
-        if (length !== offer.length || this.#check!.arrived !== length) throw brokenProtocol('the archive has another length than it says')
+        if (length !== offer.length || this.#arrived !== length) throw brokenProtocol('the archive has another length than it says')
         break
       }
       this.#take(message)
-      while (this.#recording && this.#check!.arrived - this.#recordedBytes > MAX_UNRECORDED_BYTES) await this.#recording
+      while (this.#recording && this.#arrived - this.#recordedBytes > MAX_UNRECORDED_BYTES) await this.#recording
     }
     await this.#commit()
     await channel.send(ARCHIVE_MESSAGE.done, [writeCount(offer.length)])
@@ -146,19 +155,18 @@ export class ArchiveReceiver {
     let isAnother = this.#offer !== null
     if (this.#target) {
       if (this.#target.isCommitted) throw another()
+      await this.#intake?.close()
       await this.#recording
-      await this.#tags?.close()
       await this.#target.close(false)
       this.#target = null
     }
     const { into, transferId } = this.#options
-    const { target, check, wasOther } = await ArchiveTarget.open(into, transferId, offer)
+    const { target, resumed, wasOther } = await ArchiveTarget.open(into, transferId, offer)
     isAnother ||= wasOther
     if (isAnother) this.#tellRestart()
     this.#offer = offer
     this.#target = target
-    this.#checkWith(check)
-    this.#recordedBytes = this.#resumedBytes = check.arrived
+    this.#begin(resumed)
     return offer
   }
 
@@ -169,16 +177,17 @@ export class ArchiveReceiver {
     if (position !== 0) throw brokenProtocol('it begins at another position than it was asked to')
     if (this.#target!.isCommitted) throw another()
     this.#tellRestart()
+    await this.#intake!.close()
     await this.#recording
-    await this.#tags!.close()
     await this.#target!.restart()
-    this.#checkWith(new ArchiveCheck(this.#offer!, false))
-    this.#recordedBytes = this.#resumedBytes = 0
+    this.#begin(null)
   }
 
-  #checkWith(check: ArchiveCheck): void {
-    this.#check = check
-    this.#tags = new ArchiveTags(this.#target!, this.#offer!, check.soFar, (error) => this.#fail(error))
+  #begin(resumed: IntakeStart['resumed']): void {
+    const [{ fd, name }, offer] = [this.#target!, this.#offer!]
+    this.#intake = new IntakeThread({ fd, offer, resumed }, (error) => this.#fail(outputError(error, name)))
+    this.#soFar = resumed?.soFar ?? NOTHING_CHECKED
+    this.#arrived = this.#recordedBytes = this.#resumedBytes = this.#soFar.position
   }
 
   #tellRestart(): void {
@@ -187,32 +196,31 @@ export class ArchiveReceiver {
 
   #take({ payload, release }: Message): void {
     if (payload.length === 0) throw brokenProtocol('a message of no data')
-    const [check, offer] = [this.#check!, this.#offer!]
-    const position = check.arrived
-    check.push(payload)
-    this.#target!.write(payload, position).then(() => {
+    const [target, offer, length] = [this.#target!, this.#offer!, payload.length]
+    this.#arrived += length
+    const arrived = this.#arrived
+    if (arrived > offer.length) throw brokenProtocol('the archive is longer than it says')
+    void this.#intake!.take(payload).then((soFar) => {
       release()
-      this.#options.onBytes?.(position + payload.length, offer.length)
-    }, (error: unknown) => this.#fail(error))
-    if (check.head) this.#tags!.reach(check.soFar, check.head)
-    this.#recordIfDue()
+      if (soFar === null) return
+      this.#soFar = soFar
+      target.wrote(arrived)
+      this.#options.onBytes?.(arrived, offer.length)
+      this.#recordIfDue()
+    })
   }
 
   #recordIfDue(): void {
-    if (this.#recording || this.#check!.soFar.position - this.#recordedBytes < RECORD_BYTES) return
+    if (this.#recording || this.#soFar.position - this.#recordedBytes < RECORD_BYTES) return
     this.#recording = this.#record(this.#target!).catch((error: unknown) => this.#fail(error)).finally(() => {
       this.#recording = null
     })
   }
 
-  /** Remembers what has come so far, once it is written, checked and durable. */
+  /** Remembers what is checked and written, once it is durable. */
   async #record(target: ArchiveTarget): Promise<void> {
-    const check = this.#check!
-    const soFar = { ...check.soFar }
-    if (!check.head || soFar.position === this.#recordedBytes) return
-    this.#tags!.reach(soFar, check.head, 1)
-    await this.#tags!.settled()
-    if (this.#failure) throw this.#failure
+    const soFar = this.#soFar
+    if (soFar.position === this.#recordedBytes) return
     await target.record(soFar)
     this.#recordedBytes = soFar.position
   }
@@ -225,10 +233,10 @@ export class ArchiveReceiver {
   async #commit(): Promise<void> {
     const target = this.#target!
     if (target.isCommitted) return
-    this.#check!.finish()
+    await this.#intake!.finish()
     await this.#recording
+    if (this.#failure) throw this.#failure
     await this.#record(target)
-    await this.#tags!.close()
     await target.commit()
   }
 }

@@ -6,17 +6,21 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { WarpError } from '../../base/errors.ts'
-import { HEADER_BYTES, MAX_NAME_BYTES, MAX_SLOTS, SLOT_BYTES } from '../../base/limits.ts'
+import { HEADER_BYTES, MAX_NAME_BYTES, MAX_SLOTS, MIB, SLOT_BYTES } from '../../base/limits.ts'
 import { readFully } from '../../archive/load-task.ts'
 import { outputError, syncDirectory } from '../../archive/sink.ts'
 import { checkPath, displayPath } from '../../format/path.ts'
+import { libc } from '../../archive/os/libc.ts'
 import { ArchiveCheck, type CheckedSoFar } from './archive-check.ts'
+import type { IntakeStart } from './archive-intake.ts'
 import { ArchiveJournal } from './archive-journal.ts'
 import { ARCHIVE_TAIL_BYTES, type ArchiveOffer } from './archive-messages.ts'
 
-const write = promisify(fs.write)
 const fdatasync = promisify(fs.fdatasync)
 const fsync = promisify(fs.fsync)
+
+/** What is written before the disk is told to begin with it. */
+const WRITEBACK_BYTES = 4 * MIB
 
 const JOURNAL_SUFFIX = '.journal'
 // What stands under these names is a file that a run before has left, or not ours.
@@ -44,8 +48,8 @@ export function targetPath({ kind, path: at }: ArchiveInto, name: Uint8Array): B
 /** What is there for a receiver that begins, or begins again. */
 interface Opened {
   target: ArchiveTarget
-  /** Knows what is already there. */
-  check: ArchiveCheck
+  /** What is already there. */
+  resumed: IntakeStart['resumed']
   /** What was there is of another file, and gone. */
   wasOther: boolean
 }
@@ -57,7 +61,9 @@ export class ArchiveTarget {
   readonly #temporary: Buffer
   readonly #journalPath: Buffer
   readonly #mayReplace: boolean
-  readonly #writes = new Set<Promise<unknown>>()
+  /** What the disk has begun with; resolves when it is told. */
+  #begun: Promise<unknown> = Promise.resolve()
+  #begunBytes = 0
   #fd = -1
   #journalFd = -1
   #journal!: ArchiveJournal
@@ -96,23 +102,18 @@ export class ArchiveTarget {
     return this.#fd
   }
 
-  /** Resolves when nothing is being written any more that is now. */
-  written(): Promise<unknown> {
-    return Promise.all(this.#writes)
+  /** Everything before `position` is written: has the disk begin with it, so that `record` has little to wait for. */
+  wrote(position: number): void {
+    const bytes = position - this.#begunBytes
+    if (bytes < WRITEBACK_BYTES) return
+    const begun = libc()?.startWriteback(this.#fd, this.#begunBytes, bytes)
+    this.#begun = Promise.all([this.#begun, begun]).then(() => {})
+    this.#begunBytes = position
   }
 
-  /** Bytes that are being written are borrowed until it resolves. */
-  async write(bytes: Uint8Array, position: number): Promise<void> {
-    const writing = this.#writeAll(bytes, position)
-    const ended = writing.catch(() => {})
-    this.#writes.add(ended)
-    await writing.finally(() => this.#writes.delete(ended))
-  }
-
-  /** Makes everything before `soFar.position`, all of it given to `write` already, durable, and remembers it. */
+  /** Makes everything before `soFar.position`, all of it written already, durable, and remembers it. */
   async record(soFar: CheckedSoFar): Promise<void> {
     try {
-      await this.written()
       await fdatasync(this.#fd)
       await this.#journal.append(soFar)
     } catch (error) {
@@ -123,17 +124,16 @@ export class ArchiveTarget {
   /** Forgets what is there. */
   async restart(): Promise<void> {
     try {
-      await this.written()
       await this.#journal.begin()
       fs.ftruncateSync(this.#fd, 0)
+      this.#begunBytes = 0
     } catch (error) {
       throw outputError(error, this.name)
     }
   }
 
   /** The last bytes before `position`, as both sides compare them. */
-  async tail(position: number): Promise<Uint8Array> {
-    await this.written()
+  tail(position: number): Uint8Array {
     const from = Math.max(0, position - ARCHIVE_TAIL_BYTES)
     const bytes = Buffer.allocUnsafeSlow(position - from)
     return bytes.subarray(0, readFully(this.#fd, bytes, from))
@@ -143,7 +143,6 @@ export class ArchiveTarget {
   async commit(): Promise<void> {
     if (this.isCommitted) return
     try {
-      await this.written()
       fs.fchmodSync(this.#fd, 0o666 & ~process.umask())
       await fsync(this.#fd)
       if (this.#mayReplace) fs.renameSync(this.#temporary, this.#final)
@@ -157,13 +156,13 @@ export class ArchiveTarget {
   }
 
   /**
-   * Writes no more.
+   * To be called when nothing is written any more.
    * @param keep what has arrived, for a later run; not after `commit`
    */
   async close(keep: boolean): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    await this.written()
+    await this.#begun
     this.#closeDescriptors()
     if (!keep) for (const at of [this.#temporary, this.#journalPath]) removeIfThere(at)
   }
@@ -180,7 +179,7 @@ export class ArchiveTarget {
       if (soFar?.position === offer.length && this.#wasCommitted(offer)) {
         this.isCommitted = true
         this.#fd = fs.openSync(this.#final, fs.constants.O_RDONLY)
-        return { check: this.#checkFrom(offer, soFar), wasOther: false }
+        return { resumed: this.#resume(offer, soFar), wasOther: false }
       }
     }
     this.#checkFinal()
@@ -191,9 +190,10 @@ export class ArchiveTarget {
     const soFar = this.#journal.read()
     if (soFar && soFar.position <= Math.min(size, offer.length)) {
       try {
-        const check = this.#checkFrom(offer, soFar)
+        const resumed = this.#resume(offer, soFar)
         fs.ftruncateSync(this.#fd, soFar.position)
-        return { check, wasOther: false }
+        this.#begunBytes = soFar.position
+        return { resumed, wasOther: false }
       } catch (error) {
         // What is there does not begin like it: as if it were of another file.
         if (!(error instanceof WarpError)) throw error
@@ -201,7 +201,7 @@ export class ArchiveTarget {
     }
     await this.restart()
     syncDirectory(directoryOf(this.#temporary))
-    return { check: new ArchiveCheck(offer, false), wasOther: size > 0 }
+    return { resumed: null, wasOther: size > 0 }
   }
 
   #openJournal(offer: ArchiveOffer): void {
@@ -209,10 +209,12 @@ export class ArchiveTarget {
     this.#journal = new ArchiveJournal(this.#journalFd, offer)
   }
 
-  #checkFrom(offer: ArchiveOffer, soFar: CheckedSoFar): ArchiveCheck {
+  /** @throws {WarpError} what is there does not begin like the archive that is offered */
+  #resume(offer: ArchiveOffer, soFar: CheckedSoFar): NonNullable<IntakeStart['resumed']> {
     const head = Buffer.alloc(Math.min(soFar.position, HEADER_BYTES + MAX_SLOTS * SLOT_BYTES))
     readFully(this.#fd, head, 0)
-    return ArchiveCheck.resume(offer, head, soFar, false)
+    ArchiveCheck.resume(offer, head, soFar)
+    return { head, soFar }
   }
 
   /** Whether a run before that had all of it has also given it its name, and ended before it could say so. */
@@ -220,17 +222,6 @@ export class ArchiveTarget {
     const [final, temporary] = [this.#final, this.#temporary].map((at) => fs.lstatSync(at, { bigint: true, throwIfNoEntry: false }))
     if (!final?.isFile() || Number(final.size) !== offer.length) return false
     return !temporary || (temporary.dev === final.dev && temporary.ino === final.ino)
-  }
-
-  async #writeAll(bytes: Uint8Array, position: number): Promise<void> {
-    try {
-      for (let done = 0; done < bytes.length; ) {
-        if (this.#isClosed) throw new WarpError('ERR_WARP_INTERNAL', `${this.name} is no longer written to`)
-        done += (await write(this.#fd, bytes, done, bytes.length - done, position + done)).bytesWritten
-      }
-    } catch (error) {
-      throw outputError(error, this.name)
-    }
   }
 
   /** @throws {WarpError} ERR_WARP_OUTPUT: something is there that is not to be replaced */

@@ -66,6 +66,7 @@ export class Channel {
   readonly #held = new Fifo<Message>()
   readonly #waiters = new Fifo<Waiter>()
   readonly #done: Promise<unknown>
+  #memoryFor: ((type: number, lengthBytes: number) => Buffer) | null = null
   #failure: WarpError | null = null
   /** What was held was thrown away. */
   #isDropped = false
@@ -119,6 +120,15 @@ export class Channel {
     if (this.#failure) throw this.#failure
     if (this.#ending) throw new TypeError('a message is sent after the end')
     await this.#writer.send(type, pieces, length)
+  }
+
+  /**
+   * Puts payloads of messages that have not begun yet into memory of the caller's.
+   * @param memoryFor gives `lengthBytes` bytes for a message of the protocol above, whose credit bounds them; the caller's again
+   *   once the message is released, or the channel has failed
+   */
+  receiveInto(memoryFor: (type: number, lengthBytes: number) => Buffer): void {
+    this.#memoryFor = memoryFor
   }
 
   /**
@@ -208,13 +218,17 @@ export class Channel {
     }
   }
 
-  #admit(type: number, lengthBytes: number): void {
+  #admit(type: number, lengthBytes: number): Buffer | undefined {
     const plainBytes = lengthBytes - this.#tagBytes
     if (plainBytes < 0) throw brokenProtocol('a message without a tag')
-    if (type < FIRST_PROTOCOL_TYPE) checkChannelMessage(type, plainBytes)
-    else if (this.#isPeerEnded) throw brokenProtocol('a message after the end')
-    else if (plainBytes > this.#maxMessageBytes) throw brokenProtocol('a message that is too long')
-    else this.#receiveCredit.admit(costOf(lengthBytes))
+    if (type < FIRST_PROTOCOL_TYPE) {
+      checkChannelMessage(type, plainBytes)
+      return undefined
+    }
+    if (this.#isPeerEnded) throw brokenProtocol('a message after the end')
+    if (plainBytes > this.#maxMessageBytes) throw brokenProtocol('a message that is too long')
+    this.#receiveCredit.admit(costOf(lengthBytes))
+    return this.#memoryFor?.(type, lengthBytes)
   }
 
   #deliver(type: number, sealed: Buffer, header: Uint8Array): void {

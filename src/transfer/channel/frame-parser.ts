@@ -3,11 +3,14 @@
 export const FRAME_HEADER_BYTES = 5
 
 export interface FrameSink {
-  /** A message begins; nothing was allocated for it yet. Throws if it may not come. */
-  admit(type: number, lengthBytes: number): void
+  /**
+   * A message begins; nothing was allocated for it yet. Throws if it may not come.
+   * @returns memory of `lengthBytes` to put its payload into; undefined: the parser allocates it
+   */
+  admit(type: number, lengthBytes: number): Buffer | undefined
   /**
    * A message is there.
-   * @param payload in memory of its own
+   * @param payload in memory of its own, or in what `admit` gave
    * @param header 5 bytes, borrowed until it returns
    */
   deliver(type: number, payload: Buffer, header: Uint8Array): void
@@ -55,9 +58,8 @@ export class FrameParser {
     this.#filled = 0
     if (this.#payload === null) {
       const length = this.#header.readUInt32LE()
-      this.#sink.admit(type, length)
-      // Not from the pool: one message must not keep the memory of others.
-      this.#payload = Buffer.allocUnsafeSlow(length)
+      // Not from Node's pool: one message must not keep the memory of others.
+      this.#payload = this.#sink.admit(type, length) ?? Buffer.allocUnsafeSlow(length)
       if (length > 0) return
     }
     const payload = this.#payload

@@ -11,7 +11,10 @@ interface Seen {
 function parse(pieces: Uint8Array[]): Seen & { parser: FrameParser } {
   const seen: Seen = { events: [], payloads: [] }
   const parser = new FrameParser({
-    admit: (type, length) => seen.events.push(`admit ${type} ${length}`),
+    admit: (type, length) => {
+      seen.events.push(`admit ${type} ${length}`)
+      return undefined
+    },
     deliver: (type, payload, header) => {
       seen.events.push(`deliver ${type} ${payload.length} ${Buffer.from(header).toString('hex')}`)
       seen.payloads.push(payload)
@@ -62,6 +65,7 @@ t.test('what is refused at its header was not allocated', async t => {
     admit: (_type, length) => {
       admitted++
       if (length > 10) throw new RangeError('too long')
+      return undefined
     },
     deliver: () => t.fail('delivered'),
   })
@@ -71,6 +75,17 @@ t.test('what is refused at its header was not allocated', async t => {
   t.notOk(parser.isBetween)
   t.throws(() => parser.push(header.subarray(4)), RangeError)
   t.equal(admitted, 1)
+})
+
+t.test('a payload goes into memory that it is given', async t => {
+  const memory = Buffer.alloc(8)
+  const payloads: Buffer[] = []
+  const parser = new FrameParser({ admit: (type, length) => type === 16 ? memory.subarray(0, length) : undefined, deliver: (_type, payload) => void payloads.push(payload) })
+  for (const type of [16, 17]) parser.push(Buffer.concat([frameHeader(type, 3), Buffer.from('abc')]))
+  t.same(payloads.map(String), ['abc', 'abc'])
+  t.equal(payloads[0].buffer, memory.buffer)
+  t.not(payloads[1].buffer, memory.buffer)
+  t.equal(memory.toString('latin1', 0, 3), 'abc')
 })
 
 t.test('the middle of a message is known', async t => {

@@ -32,7 +32,7 @@ export async function offerOf(file: string): Promise<ArchiveOffer> {
 
 /** Ends of all blocks, and what a check knows there. */
 export function boundaries(offer: ArchiveOffer, bytes: Uint8Array): ArchiveCheck['soFar'][] {
-  const check = new ArchiveCheck(offer, true)
+  const check = new ArchiveCheck(offer)
   const ends: ArchiveCheck['soFar'][] = []
   for (let at = 0; at < bytes.length; at++) {
     const { position } = check.soFar

@@ -14,7 +14,7 @@ export class RawPeer {
 
   constructor(connection: Connection) {
     this.connection = connection
-    this.#parser = new FrameParser({ admit: () => {}, deliver: (type, payload) => this.#frames.push({ type, payload }) })
+    this.#parser = new FrameParser({ admit: () => undefined, deliver: (type, payload) => this.#frames.push({ type, payload }) })
   }
 
   async send(type: number, payload: Uint8Array = new Uint8Array()): Promise<void> {
