@@ -1,4 +1,5 @@
 /** Cuts the bytes of a connection into messages: `u32 length ‖ u8 type ‖ payload`, little-endian. Source: warp-transfer, framing. */
+import { copyShared } from '../../base/copy.ts'
 
 export const FRAME_HEADER_BYTES = 5
 
@@ -46,7 +47,7 @@ export class FrameParser {
     while (at < bytes.length) {
       const into = this.#payload ?? this.#header
       const count = Math.min(into.length - this.#filled, bytes.length - at)
-      into.set(count === bytes.length ? bytes : bytes.subarray(at, at + count), this.#filled)
+      copyShared(this.#filled === 0 ? into : into.subarray(this.#filled), count === bytes.length ? bytes : bytes.subarray(at, at + count))
       at += count
       this.#filled += count
       if (this.#filled === into.length) this.#complete()
