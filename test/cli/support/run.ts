@@ -28,8 +28,14 @@ export interface Ended {
   stderr: string
 }
 
-function environment(env: Options['env']): NodeJS.ProcessEnv {
-  return { ...process.env, WARP_PASSPHRASE: undefined, COLUMNS: undefined, ...env }
+/** Commands that this test file has run. */
+const covered = new Set<string>()
+
+/** Coverage counts the first run of a command in each test file: to count every one of hundreds takes half a second each. */
+function environment(what: string, env: Options['env']): NodeJS.ProcessEnv {
+  const uncovered = covered.has(what) ? { NODE_OPTIONS: undefined, NODE_V8_COVERAGE: undefined } : {}
+  covered.add(what)
+  return { ...process.env, WARP_PASSPHRASE: undefined, COLUMNS: undefined, ...uncovered, ...env }
 }
 
 /** `warp` with `args`. It has no terminal, not even the one that the tests run on. */
@@ -48,7 +54,7 @@ export function start(command: string, args: string[], options: Options): Promis
   const { cwd, env, input, limitMs = LIMIT_MS, onStart } = options
   return new Promise((resolve, reject) => {
     // detached: a session of its own, without a controlling terminal
-    const child = spawn(command, args, { cwd, env: environment(env), detached: true })
+    const child = spawn(command, args, { cwd, env: environment(command === process.execPath ? String(args[1]) : command, env), detached: true })
     const out: Buffer[] = []
     const err: Buffer[] = []
     const timer = setTimeout(() => child.kill('SIGKILL'), limitMs)
