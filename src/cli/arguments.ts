@@ -1,9 +1,13 @@
 /** Turns the words of a command line into the options and operands of one command. */
 import { readFileSync } from 'node:fs'
-import parser from 'yargs-parser'
+import { createRequire } from 'node:module'
+import type YargsParser from 'yargs-parser'
 import { WarpError } from '../base/errors.ts'
 import { GENERAL } from './options.ts'
 import type { CommandSpec, OptionSpec } from './spec.ts'
+
+// One file, where its ES module is five.
+const parser = createRequire(import.meta.url)('yargs-parser') as typeof YargsParser
 
 /** Two edits make anything of a shorter word. */
 const MIN_GUESS_LENGTH = 4

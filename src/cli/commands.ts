@@ -1,25 +1,23 @@
-/** The commands by name. */
+/** The commands by name. What they need of the library, each loads when it runs. */
+import * as cat from './commands/cat.ts'
+import * as completion from './commands/completion.ts'
+import * as create from './commands/create.ts'
+import * as diff from './commands/diff.ts'
+import * as doctor from './commands/doctor.ts'
+import * as extract from './commands/extract.ts'
+import * as info from './commands/info.ts'
+import * as keygen from './commands/keygen.ts'
+import * as list from './commands/list.ts'
+import * as receive from './commands/receive.ts'
+import * as recover from './commands/recover.ts'
+import * as send from './commands/send.ts'
+import * as verify from './commands/verify.ts'
 import type { CommandModule } from './context.ts'
 import type { CommandSpec } from './spec.ts'
 
-/** Every command in the order of the help; each file is loaded only when it is needed. */
-export const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
-  create: () => import('./commands/create.ts'),
-  extract: () => import('./commands/extract.ts'),
-  list: () => import('./commands/list.ts'),
-  cat: () => import('./commands/cat.ts'),
-  verify: () => import('./commands/verify.ts'),
-  info: () => import('./commands/info.ts'),
-  diff: () => import('./commands/diff.ts'),
-  recover: () => import('./commands/recover.ts'),
-  send: () => import('./commands/send.ts'),
-  receive: () => import('./commands/receive.ts'),
-  doctor: () => import('./commands/doctor.ts'),
-  keygen: () => import('./commands/keygen.ts'),
-  completion: () => import('./commands/completion.ts'),
+/** Every command in the order of the help. */
+export const COMMANDS: Readonly<Record<string, CommandModule>> = {
+  create, extract, list, cat, verify, info, diff, recover, send, receive, doctor, keygen, completion,
 }
 
-export async function loadSpecs(): Promise<CommandSpec[]> {
-  const modules = await Promise.all(Object.values(COMMANDS).map(load => load()))
-  return modules.map(module => module.spec)
-}
+export const SPECS: readonly CommandSpec[] = Object.values(COMMANDS).map(({ spec }) => spec)

@@ -11,7 +11,7 @@ export interface Context {
   /** Aborted by SIGINT and SIGTERM. */
   signal: AbortSignal
   /** The tables of all commands. */
-  loadSpecs: () => Promise<CommandSpec[]>
+  specs: readonly CommandSpec[]
 }
 
 export interface CommandModule {

@@ -25,10 +25,10 @@ const PARAMETER = { level: 100, windowLog: 101, hashLog: 102, chainLog: 103, con
 const WINDOW_LOG = 24
 
 /**
- * The tables of the default level. For text 320 KiB instead of 768 KiB: they stay in a core's second-level cache
- * beside the data. Over the Linux tree in frames of 8 MiB that takes an eighth less time for 1.4 % more bytes, less
- * than the long frames and the wide window take off. Programs have more strings that are worth remembering: there
- * 1.25 MiB give 4.3 % fewer bytes than the small tables, for a third more time (bench/micro/zstd-tables.mjs).
+ * The tables of the default level. For text 288 KiB instead of 768 KiB, so that they stay in a core's second-level cache
+ * beside the data, and the smaller one in the first. Over the Linux tree in frames of 8 MiB that takes a sixth less time
+ * for 1.9 % more bytes, about what the long frames and the wide window take off. Programs have more strings that are worth
+ * remembering: there 1.25 MiB give 4.3 % fewer bytes than tables like those, for a third more time (bench/micro/zstd-tables.mjs).
  */
 const TABLES = {
   text: new Map([[3, { hashLog: 16, chainLog: 13 }]]),

@@ -3,11 +3,9 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { optionsOf } from '../../src/cli/arguments.ts'
-import { loadSpecs } from '../../src/cli/commands.ts'
+import { SPECS as specs } from '../../src/cli/commands.ts'
 import { SHELLS, completionScript } from '../../src/cli/completion.ts'
 import { warp } from './support/run.ts'
-
-const specs = await loadSpecs()
 
 t.test('every shell is told of every command and option', async t => {
   for (const shell of SHELLS) {

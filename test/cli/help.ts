@@ -1,14 +1,12 @@
 import t from 'tap'
-import { COMMANDS, loadSpecs } from '../../src/cli/commands.ts'
+import { COMMANDS, SPECS as specs } from '../../src/cli/commands.ts'
 import { optionsOf } from '../../src/cli/arguments.ts'
 import { EXIT } from '../../src/base/errors.ts'
 import { EXIT_TEXT, formatHelp, formatOverview, hang } from '../../src/cli/help.ts'
 import { warp } from './support/run.ts'
 
-const specs = await loadSpecs()
-
 t.test('a command is what its file says it is', async t => {
-  for (const [name, load] of Object.entries(COMMANDS)) t.equal((await load()).spec.name, name)
+  for (const [name, { spec }] of Object.entries(COMMANDS)) t.equal(spec.name, name)
 })
 
 t.test('help tells everything', async t => {

@@ -19,11 +19,11 @@ export const spec: CommandSpec = {
   exits: ['output'],
 }
 
-export async function run({ args, output, loadSpecs }: Context): Promise<number> {
+export async function run({ args, output, specs }: Context): Promise<number> {
   const shell = SHELLS.find(name => name === args.operands[0])
   if (shell === undefined) {
     throw new WarpError('ERR_WARP_USAGE', `completion is for ${SHELLS.join(', ')}, not '${args.operands[0]}'`)
   }
-  await output.print(completionScript(shell, await loadSpecs()))
+  await output.print(completionScript(shell, specs))
   return EXIT.ok
 }

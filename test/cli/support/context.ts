@@ -32,6 +32,6 @@ export function contextOf(spec: CommandSpec, words: readonly string[], json = fa
   }
   return {
     told,
-    context: { args: parseArguments(words, spec), output: output as unknown as Output, stdin, signal, loadSpecs: async () => [spec] },
+    context: { args: parseArguments(words, spec), output: output as unknown as Output, stdin, signal, specs: [spec] },
   }
 }
