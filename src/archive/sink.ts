@@ -4,8 +4,8 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { randomBytes } from 'node:crypto'
 import { WarpError, asWarpError } from '../base/errors.ts'
-import { MAX_NAME_BYTES, MIB } from '../base/limits.ts'
-import { libc } from './os/libc.ts'
+import { MAX_NAME_BYTES } from '../base/limits.ts'
+import { Writeback } from './writeback.ts'
 
 const writev = promisify(fs.writev)
 const fsync = promisify(fs.fsync)
@@ -58,7 +58,7 @@ abstract class DescriptorSink implements Sink {
   #busyMs = 0
   /** Since when it is written. */
   #busySince: number | null = null
-  /** What is under way on the descriptor, if anything; never rejects. */
+  /** The write under way, if any; never rejects. */
   #writing: Promise<unknown> = Promise.resolve()
 
   constructor(fd: number, name: string) {
@@ -81,7 +81,7 @@ abstract class DescriptorSink implements Sink {
         let written: number
         try {
           const writing = writev(this.fd, left.slice(0, 64))
-          this.hold(writing.catch(() => {}))
+          this.#writing = writing.catch(() => {})
           written = (await writing).bytesWritten
         } catch (error) {
           if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
@@ -111,12 +111,6 @@ abstract class DescriptorSink implements Sink {
   protected get fd(): number {
     if (this.#isClosed) throw new WarpError('ERR_WARP_INTERNAL', `${this.name} is no longer written to`)
     return this.#fd
-  }
-
-  /** Keeps the descriptor open until `use` has ended, which never rejects. */
-  protected hold(use: Promise<unknown>): void {
-    // The result of one all would else hold that of all before.
-    this.#writing = Promise.all([this.#writing, use]).then(() => {})
   }
 
   /** Takes no more writes; resolves when none is under way. */
@@ -163,32 +157,29 @@ class DeviceSink extends DescriptorSink {
   }
 }
 
-/** What is written before the disk is told to begin with it. */
-const WRITEBACK_BYTES = 8 * MIB
-
 class FileSink extends DescriptorSink {
   override readonly canRestart = true
   readonly #temporary: string
   readonly #final: string
-  /** Bytes of the file that the disk has begun with. */
-  #begunBytes = 0
+  readonly #writeback: Writeback
 
   constructor(fd: number, temporary: string, final: string) {
     super(fd, final)
     this.#temporary = temporary
     this.#final = final
+    this.#writeback = new Writeback(fd)
     const old = fs.statSync(final, { bigint: true, throwIfNoEntry: false })
     if (old) this.identities.push(`${old.dev}:${old.ino}`)
   }
 
-  /** Meanwhile the disk begins with what is written, so that little is left to wait for at the end. */
   override async write(buffers: Uint8Array[]): Promise<void> {
     await super.write(buffers)
-    const bytes = this.length - this.#begunBytes
-    if (bytes < WRITEBACK_BYTES) return
-    const started = libc()?.startWriteback(this.fd, this.#begunBytes, bytes)
-    if (started) this.hold(started)
-    this.#begunBytes = this.length
+    this.#writeback.reach(this.length)
+  }
+
+  protected override async end(): Promise<void> {
+    await super.end()
+    await this.#writeback.close()
   }
 
   override async restart(): Promise<Sink> {

@@ -80,6 +80,9 @@ const CLASS_OF = {
 
 export type ErrorCode = keyof typeof CLASS_OF
 
+/** The codes of one class. */
+export type CodeOf<Class extends ErrorClass> = { [Code in ErrorCode]: (typeof CLASS_OF)[Code] extends Class ? Code : never }[ErrorCode]
+
 export interface ErrorDetails {
   /** What the user can do next. */
   hint?: string

@@ -28,7 +28,7 @@ const WINDOW_LOG = 24
  * The tables of the default level. For text 288 KiB instead of 768 KiB, so that they stay in a core's second-level cache
  * beside the data, and the smaller one in the first. Over the Linux tree in frames of 8 MiB that takes a sixth less time
  * for 1.9 % more bytes, about what the long frames and the wide window take off. Programs have more strings that are worth
- * remembering: there 1.25 MiB give 4.3 % fewer bytes than tables like those, for a third more time (bench/micro/zstd-tables.mjs).
+ * remembering: there 1.25 MiB give 4.3 % fewer bytes than 320 KiB, for a third more time (bench/micro/zstd-tables.mjs).
  */
 const TABLES = {
   text: new Map([[3, { hashLog: 16, chainLog: 13 }]]),

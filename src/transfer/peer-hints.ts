@@ -1,10 +1,10 @@
 /** What a user can do next when the other side, or the way to it, fails; where the failure itself does not say. */
-import { WarpError, type ErrorCode } from '../base/errors.ts'
+import { WarpError, type CodeOf } from '../base/errors.ts'
 
 const AGAIN = 'run the same command again on both sides: it goes on where it stopped'
 const TOLD_THERE = 'the other side says what is wrong with it'
 
-const HINTS: Partial<Record<ErrorCode, string>> = {
+const HINTS: Readonly<Record<CodeOf<'peer'>, string>> = {
   ERR_WARP_PEER_UNREACHABLE: 'see that the other side runs, and that no firewall is in between; with --wait it is waited for longer',
   ERR_WARP_PEER_LOST: AGAIN,
   ERR_WARP_PEER_SILENT: AGAIN,
@@ -21,10 +21,9 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   ERR_WARP_TRANSPORT_UNAVAILABLE: 'warp doctor shows which transports work here',
 }
 
-/** `error` with a hint, if it has none of its own. */
+/** `error` with a hint, if it is a failure of the peer that has none of its own. */
 export function withPeerHint(error: unknown): unknown {
-  if (!(error instanceof WarpError) || error.hint !== undefined) return error
+  if (!(error instanceof WarpError) || error.class !== 'peer' || error.hint !== undefined) return error
   const { code, message, path, offset, cause } = error
-  const hint = HINTS[code]
-  return hint === undefined ? error : new WarpError(code, message, { hint, path, offset, cause: cause ?? error })
+  return new WarpError(code, message, { hint: HINTS[code as CodeOf<'peer'>], path, offset, cause: cause ?? error })
 }

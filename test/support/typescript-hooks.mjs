@@ -6,14 +6,15 @@ import { fileURLToPath } from 'node:url'
 
 const ROOT = path.resolve(import.meta.dirname, '../..')
 const CACHE = path.join(ROOT, 'node_modules/.cache/warp-test')
+const { version: VERSION } = JSON.parse(readFileSync(path.join(ROOT, 'node_modules/esbuild/package.json'), 'utf8'))
 
 async function compile(file, source) {
-  const { transform, version } = await import('esbuild')
-  const key = createHash('sha256').update(`${version}\0${file}\0${source}`).digest('hex')
+  const key = createHash('sha256').update(`${VERSION}\0${file}\0${source}`).digest('hex')
   const cached = path.join(CACHE, key)
   try {
     return readFileSync(cached, 'utf8')
   } catch {
+    const { transform } = await import('esbuild')
     const { code } = await transform(source, { loader: 'ts', format: 'esm', target: 'node20', sourcefile: file, sourcemap: 'inline' })
     mkdirSync(CACHE, { recursive: true })
     // Other processes compile the same at the same time.

@@ -6,11 +6,11 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { WarpError } from '../../base/errors.ts'
-import { HEADER_BYTES, MAX_NAME_BYTES, MAX_SLOTS, MIB, SLOT_BYTES } from '../../base/limits.ts'
+import { HEADER_BYTES, MAX_NAME_BYTES, MAX_SLOTS, SLOT_BYTES } from '../../base/limits.ts'
 import { readFully } from '../../archive/load-task.ts'
 import { outputError, syncDirectory } from '../../archive/sink.ts'
 import { checkPath, displayPath } from '../../format/path.ts'
-import { libc } from '../../archive/os/libc.ts'
+import { Writeback } from '../../archive/writeback.ts'
 import { ArchiveCheck, type CheckedSoFar } from './archive-check.ts'
 import type { IntakeStart } from './archive-intake.ts'
 import { ArchiveJournal } from './archive-journal.ts'
@@ -18,9 +18,6 @@ import { ARCHIVE_TAIL_BYTES, type ArchiveOffer } from './archive-messages.ts'
 
 const fdatasync = promisify(fs.fdatasync)
 const fsync = promisify(fs.fsync)
-
-/** What is written before the disk is told to begin with it. */
-const WRITEBACK_BYTES = 4 * MIB
 
 const JOURNAL_SUFFIX = '.journal'
 // What stands under these names is a file that a run before has left, or not ours.
@@ -61,9 +58,7 @@ export class ArchiveTarget {
   readonly #temporary: Buffer
   readonly #journalPath: Buffer
   readonly #mayReplace: boolean
-  /** What the disk has begun with; resolves when it is told. */
-  #begun: Promise<unknown> = Promise.resolve()
-  #begunBytes = 0
+  #writeback: Writeback | null = null
   #fd = -1
   #journalFd = -1
   #journal!: ArchiveJournal
@@ -102,13 +97,9 @@ export class ArchiveTarget {
     return this.#fd
   }
 
-  /** Everything before `position` is written: has the disk begin with it, so that `record` has little to wait for. */
+  /** Everything before `position` is written: `record` is to have little to wait for. */
   wrote(position: number): void {
-    const bytes = position - this.#begunBytes
-    if (bytes < WRITEBACK_BYTES) return
-    const begun = libc()?.startWriteback(this.#fd, this.#begunBytes, bytes)
-    this.#begun = Promise.all([this.#begun, begun]).then(() => {})
-    this.#begunBytes = position
+    this.#writeback?.reach(position)
   }
 
   /** Makes everything before `soFar.position`, all of it written already, durable, and remembers it. */
@@ -126,7 +117,8 @@ export class ArchiveTarget {
     try {
       await this.#journal.begin()
       fs.ftruncateSync(this.#fd, 0)
-      this.#begunBytes = 0
+      await this.#writeback?.close()
+      this.#writeback = new Writeback(this.#fd)
     } catch (error) {
       throw outputError(error, this.name)
     }
@@ -162,7 +154,7 @@ export class ArchiveTarget {
   async close(keep: boolean): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    await this.#begun
+    await this.#writeback?.close()
     this.#closeDescriptors()
     if (!keep) for (const at of [this.#temporary, this.#journalPath]) removeIfThere(at)
   }
@@ -192,7 +184,7 @@ export class ArchiveTarget {
       try {
         const resumed = this.#resume(offer, soFar)
         fs.ftruncateSync(this.#fd, soFar.position)
-        this.#begunBytes = soFar.position
+        this.#writeback = new Writeback(this.#fd, soFar.position)
         return { resumed, wasOther: false }
       } catch (error) {
         // What is there does not begin like it: as if it were of another file.
