@@ -1,10 +1,12 @@
 import t from 'tap'
+import type { Test } from 'tap'
 import fs from 'node:fs'
 import path from 'node:path'
 import { measure, openEngine } from '../../src/archive/engine-choice.ts'
 import { tasks } from '../../src/archive/worker.ts'
 import { CpuEngine } from '../../src/engine/cpu.ts'
 import { InlinePool } from '../../src/engine/pool.ts'
+import { hasDriver } from '../../src/gpu/driver.ts'
 import { doctor } from '../../src/index.ts'
 import { whyNoGpu } from '../support/gpu.ts'
 import { makeDirectory } from './support/trees.ts'
@@ -33,20 +35,54 @@ t.test('what is measured is kept for the next time', { skip }, async t => {
   }
 })
 
-t.test('auto stays with the CPU where the GPU is a software rasteriser', { skip }, async t => {
+/** An engine that looks for a GPU with the first batch. */
+function openAuto(t: Test, client = {}) {
   const pool = new InlinePool(tasks)
   const options = {
     average: 8192, chunkIdKey: null, sealing: { archiveId: new Uint8Array(16), sealingKey: null }, compression: 'none' as const, level: () => 3,
   }
   const cpu = new CpuEngine(pool, 64 * 1024, 1, options)
-  const { engine, gpu, close } = await openEngine(cpu, pool, {
-    ...options, wish: 'auto', gpuMemory: 2 ** 30, maxSlots: 1, hasLevel: false, reproducible: false, note: message => t.fail(message), largeJobBytes: 0,
+  return openEngine(cpu, pool, {
+    ...options, wish: 'auto', gpuMemory: 2 ** 30, maxSlots: 1, hasLevel: false, reproducible: false, note: message => t.fail(message), largeJobBytes: 0, client,
   })
+}
+
+t.test('auto stays with the CPU where the GPU is a software rasteriser', { skip }, async t => {
+  const { engine, gpu, close } = await openAuto(t)
   const { adapters } = await measure(1, true)
   const resident = await engine.load(await engine.acquire(), [])
   resident.release()
   if (adapters[0]!.isSoftware) t.equal(gpu(), null)
   await close()
+})
+
+t.test('without a driver auto asks no thread', async t => {
+  const variables = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES', 'VK_ADD_DRIVER_FILES']
+  const before = variables.map(name => process.env[name])
+  t.teardown(() => variables.forEach((name, i) => {
+    if (before[i] !== undefined) process.env[name] = before[i]
+  }))
+  let asked = 0
+  const client = {
+    get entry() {
+      asked++
+      return new URL('data:text/javascript,')
+    },
+  }
+  const load = async () => {
+    asked = 0
+    const { engine, close } = await openAuto(t, client)
+    const resident = await engine.load(await engine.acquire(), [])
+    resident.release()
+    await close()
+  }
+  process.env['VK_DRIVER_FILES'] = '/missing.json'
+  await load()
+  t.ok(asked > 0, 'one that is named is tried')
+  for (const name of variables) delete process.env[name]
+  if (hasDriver()) return void t.pass('skipped: this system has a driver of its own')
+  await load()
+  t.equal(asked, 0)
 })
 
 t.test('doctor tells all of it', { skip }, async t => {
