@@ -145,6 +145,8 @@ export class Batcher {
   /** How many names are yet to be met of each object that has several. */
   readonly #names: InodeIndex
   #batch: Batch = { slab: null, items: [], segments: [] }
+  /** Batches so far. */
+  #taken = 0
   #oldChunks = 0
   /** Path of a file whose pieces are passed over, since it is another name of what is stored. */
   #passed: string | null = null
@@ -166,7 +168,7 @@ export class Batcher {
       const preparing = this.#names.prepare(entries.flatMap(({ inode }) => inode ?? []))
       if (preparing) await preparing
       for (const entry of entries) {
-        if (this.#batch.items.length >= MAX_ITEMS) yield await this.#take()
+        if (this.#batch.items.length >= MAX_ITEMS * this.#part) yield await this.#take()
         if (entry.kind === 'kept' && !entry.isFirst) {
           // The rest of a file that goes as its first piece went.
           if (entry.path === this.#passed) continue
@@ -185,7 +187,7 @@ export class Batcher {
         }
         // What most entries are needs no waiting.
         if (entry.kind === 'file' && entry.size <= WHOLE_FILE_BYTES) {
-          if (this.#bytes + entry.size > BATCH_BYTES) yield await this.#take()
+          if (this.#bytes > 0 && this.#bytes + entry.size > BATCH_BYTES * this.#part) yield await this.#take()
           this.#wholeFile(entry)
         } else if (entry.kind === 'file') yield* this.#largeFile(entry)
         else if (entry.kind === 'content') yield* this.#stream(entry)
@@ -227,8 +229,14 @@ export class Batcher {
     return item
   }
 
+  /** How much of a batch of small files is put into this one: little at first, so that threads need not wait until many were found. */
+  get #part(): number {
+    return Math.min(1, 2 ** (this.#taken - 2))
+  }
+
   async #take(): Promise<Batch> {
     const batch = this.#batch
+    this.#taken++
     this.#batch = { slab: null, items: [], segments: [] }
     this.#oldChunks = 0
     this.#slabUsed = 0
@@ -278,8 +286,8 @@ export class Batcher {
     }
   }
 
-  #wholeFile({ source, size, mtimeMs, ctimeMs, ...found }: Found): void {
-    this.#push(found).segment = this.#addSegment(source, -1, 0, size, 0, true, mtimeMs, ctimeMs)
+  #wholeFile(found: Found): void {
+    this.#push(found).segment = this.#addSegment(found.source, -1, 0, found.size, 0, true, found.mtimeMs, found.ctimeMs)
   }
 
   async *#largeFile(found: Found): AsyncGenerator<Batch> {

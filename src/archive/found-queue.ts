@@ -9,13 +9,16 @@ const BLOCK_BYTES = MIB
 
 const KINDS = ['file', 'directory', 'symlink', 'fifo', 'chardev', 'blockdev', 'stream'] as const
 
-/** kind, names, five numbers, lengths of three strings, whether the path is the end of the source. */
-const FIXED_BYTES = 1 + 4 + 5 * 8 + 3 * 2 + 1
+/** Of one object: what is in NUMBERS, then in WORDS, then its strings, filled up to 8 bytes. */
+const NUMBERS = { size: 0, mtimeMs: 1, ctimeMs: 2, ino: 3, dev: 4 } as const
+const WORDS = { kind: 10, names: 11, sourceLength: 12, pathLength: 13, inodeLength: 14, isEnd: 15 } as const
+const FIXED_BYTES = 64
 
-interface Block {
-  bytes: Buffer
-  used: number
-  count: number
+class Block {
+  readonly bytes = Buffer.from(new ArrayBuffer(BLOCK_BYTES))
+  readonly numbers = new Float64Array(this.bytes.buffer)
+  readonly words = new Uint32Array(this.bytes.buffer)
+  used = 0
 }
 
 /** A place in the queue. */
@@ -43,30 +46,33 @@ export class FoundQueue {
   push(found: Found): boolean {
     const { path, source, inode } = found
     const isEnd = source.endsWith(path)
-    const length = FIXED_BYTES + source.length + (isEnd ? 0 : path.length) + (inode?.length ?? 0)
+    const stringBytes = source.length + (isEnd ? 0 : path.length) + (inode === null ? 0 : inode.length)
+    const length = FIXED_BYTES + Math.ceil(stringBytes / 8) * 8
     let block = this.#blocks.at(-1)
-    if (!block || block.bytes.length - block.used < length) {
+    if (!block || BLOCK_BYTES - block.used < length) {
       if ((this.#blocks.length + 1) * BLOCK_BYTES > this.#maxBytes) return false
-      block = { bytes: Buffer.allocUnsafeSlow(BLOCK_BYTES), used: 0, count: 0 }
+      block = new Block()
       this.#blocks.push(block)
     }
-    const { bytes } = block
-    let at = bytes.writeUInt8(KINDS.indexOf(found.kind), block.used)
-    at = bytes.writeUInt32LE(found.stream ? this.#streams.push(found.stream) - 1 : found.names, at)
-    at = bytes.writeDoubleLE(found.size, at)
-    at = bytes.writeDoubleLE(found.mtimeMs, at)
-    at = bytes.writeDoubleLE(found.ctimeMs, at)
-    at = bytes.writeDoubleLE(found.ino, at)
-    at = bytes.writeDoubleLE(found.dev, at)
-    at = bytes.writeUInt16LE(source.length, at)
-    at = bytes.writeUInt16LE(path.length, at)
-    at = bytes.writeUInt16LE(inode?.length ?? 0, at)
-    at = bytes.writeUInt8(isEnd ? 1 : 0, at)
+    const { bytes, numbers, words, used } = block
+    const number = used / 8
+    numbers[number + NUMBERS.size] = found.size
+    numbers[number + NUMBERS.mtimeMs] = found.mtimeMs
+    numbers[number + NUMBERS.ctimeMs] = found.ctimeMs
+    numbers[number + NUMBERS.ino] = found.ino
+    numbers[number + NUMBERS.dev] = found.dev
+    const word = used / 4
+    words[word + WORDS.kind] = KINDS.indexOf(found.kind)
+    words[word + WORDS.names] = found.stream ? this.#streams.push(found.stream) - 1 : found.names
+    words[word + WORDS.sourceLength] = source.length
+    words[word + WORDS.pathLength] = path.length
+    words[word + WORDS.inodeLength] = inode === null ? 0 : inode.length
+    words[word + WORDS.isEnd] = isEnd ? 1 : 0
+    let at = used + FIXED_BYTES
     at += bytes.write(source, at, 'latin1')
     if (!isEnd) at += bytes.write(path, at, 'latin1')
-    if (inode !== null) at += bytes.write(inode, at, 'latin1')
-    block.used = at
-    block.count++
+    if (inode !== null) bytes.write(inode, at, 'latin1')
+    block.used += length
     this.count++
     return true
   }
@@ -81,7 +87,7 @@ export class FoundQueue {
     for (;;) {
       const block = this.#blocks[cursor.block]
       if (!block) break
-      while (group.length < count && cursor.at < block.used) group.push(this.#unpack(block.bytes, cursor))
+      while (group.length < count && cursor.at < block.used) group.push(this.#unpack(block, cursor))
       // More may still come into the last one.
       if (group.length === count || cursor.block === this.#blocks.length - 1) break
       cursor.block++
@@ -96,28 +102,32 @@ export class FoundQueue {
     for (let i = cursor.block - 1; i >= 0 && this.#blocks[i] !== null; i--) this.#blocks[i] = null
   }
 
-  #unpack(bytes: Buffer, cursor: Cursor): Found {
-    let at = cursor.at
-    const kind = KINDS[bytes[at]!]!
-    const names = bytes.readUInt32LE(at + 1)
-    at += 5
-    const size = bytes.readDoubleLE(at)
-    const mtimeMs = bytes.readDoubleLE(at + 8)
-    const ctimeMs = bytes.readDoubleLE(at + 16)
-    const ino = bytes.readDoubleLE(at + 24)
-    const dev = bytes.readDoubleLE(at + 32)
-    at += 40
-    const sourceLength = bytes.readUInt16LE(at)
-    const pathLength = bytes.readUInt16LE(at + 2)
-    const inodeLength = bytes.readUInt16LE(at + 4)
-    const isEnd = bytes[at + 6] === 1
-    at += 7
-    const text = (length: number) => bytes.toString('latin1', at, (at += length))
-    const source = text(sourceLength)
-    const path = isEnd ? source.slice(sourceLength - pathLength) : text(pathLength)
-    const inode = inodeLength > 0 ? text(inodeLength) : null
-    cursor.at = at
+  #unpack({ bytes, numbers, words }: Block, cursor: Cursor): Found {
+    const number = cursor.at / 8
+    const word = cursor.at / 4
+    const kind = KINDS[words[word + WORDS.kind]!]!
     const isStream = kind === 'stream'
-    return { path, source, kind, size, mtimeMs, ctimeMs, ino, dev, inode, names: isStream ? 0 : names, stream: isStream ? this.#streams[names]! : null }
+    const names = words[word + WORDS.names]!
+    const sourceLength = words[word + WORDS.sourceLength]!
+    const pathLength = words[word + WORDS.pathLength]!
+    const inodeLength = words[word + WORDS.inodeLength]!
+    let at = cursor.at + FIXED_BYTES
+    const source = bytes.toString('latin1', at, (at += sourceLength))
+    let path
+    if (words[word + WORDS.isEnd] === 1) path = source.slice(sourceLength - pathLength)
+    else path = bytes.toString('latin1', at, (at += pathLength))
+    const inode = inodeLength > 0 ? bytes.toString('latin1', at, (at += inodeLength)) : null
+    cursor.at = Math.ceil(at / 8) * 8
+    return {
+      path, source, kind,
+      size: numbers[number + NUMBERS.size]!,
+      mtimeMs: numbers[number + NUMBERS.mtimeMs]!,
+      ctimeMs: numbers[number + NUMBERS.ctimeMs]!,
+      ino: numbers[number + NUMBERS.ino]!,
+      dev: numbers[number + NUMBERS.dev]!,
+      inode,
+      names: isStream ? 0 : names,
+      stream: isStream ? this.#streams[names]! : null,
+    }
   }
 }

@@ -4,7 +4,7 @@ import { BLOCK_HEADER_BYTES, ID_BYTES, MAX_FRAME_BYTES } from '../base/limits.ts
 import { hashChunks } from '../codec/blake3.ts'
 import { BLOCK_OVERHEAD_BYTES, blockBytes, openBlock, readBlockHeaderOf, type Sealing } from '../engine/block.ts'
 import { KIND, type BlockHeader } from '../format/block.ts'
-import { readFully } from './load-task.ts'
+import { readFully } from './os/file-reader.ts'
 
 // Of the largest size at once: fresh memory costs a page fault every 4 KiB, what is not touched nothing.
 let buffer = Buffer.alloc(0)

@@ -1,30 +1,16 @@
 /** The task behind LoadRequest: reads segments into a slab and scans them. Runs in worker threads. */
-import fs from 'node:fs'
 import { STAGE, enter } from '../base/stages.ts'
 import { LOADED, LOADED_FIELDS, PLAN, PLAN_FIELDS, Scanner, type LoadReply, type LoadRequest } from '../engine/load.ts'
 import { WholeFiles } from '../engine/whole-files.ts'
+import { FileReader, readFully } from './os/file-reader.ts'
 import { sameVersion, statFd } from './os/stat.ts'
 import { isSettled } from './records.ts'
 import { readXattrs } from './os/xattrs.ts'
 
-// What has become a symlink meanwhile is not followed, what has become a FIFO not waited for.
-const OPEN_FLAGS = fs.constants.O_RDONLY | fs.constants.O_NONBLOCK | fs.constants.O_NOFOLLOW
-
-/** @returns bytes read: less than `length` only at the end of the file */
-export function readFully(fd: number, into: Uint8Array, position: number): number {
-  let done = 0
-  while (done < into.length) {
-    const count = fs.readSync(fd, into, done, into.length - done, position + done)
-    if (count === 0) break
-    done += count
-  }
-  return done
-}
-
 export function load({ slab, average, chunkIdKey, paths, pathEnds, plan, scan }: LoadRequest): LoadReply {
   const count = pathEnds.length
   const bytes = Buffer.from(slab)
-  const allPaths = Buffer.from(paths.buffer, paths.byteOffset, paths.length)
+  const reader = new FileReader(Buffer.from(paths.buffer, paths.byteOffset, paths.length), bytes)
   const scanner = new Scanner(average)
   const files = new WholeFiles(bytes, average, chunkIdKey)
   const fields = new Float64Array(count * LOADED_FIELDS)
@@ -32,18 +18,20 @@ export function load({ slab, average, chunkIdKey, paths, pathEnds, plan, scan }:
   const failures: LoadReply['failures'] = []
   const xattrs: LoadReply['xattrs'] = []
 
-  /** Reads the whole file at `path`; @returns bytes read */
-  function readWhole(i: number, path: Buffer, into: Buffer, mtimeMs: number, ctimeMs: number): number {
-    const fd = fs.openSync(path, OPEN_FLAGS)
+  /** Reads the whole file of segment `i`, whose path starts at `pathStart`; @returns bytes read */
+  function readWhole(i: number, pathStart: number, slabOffset: number, length: number): number {
+    const fd = reader.open(pathStart, pathEnds[i]!)
     try {
-      let bytesRead = readFully(fd, into, 0)
+      let bytesRead = reader.read(fd, slabOffset, length)
       let after = statFd(fd)
       if (after.type !== 'file') throw new Error('it became something else while it was read')
-      let isStable = bytesRead === after.size && bytesRead === into.length && after.mtimeMs === mtimeMs && after.ctimeMs === ctimeMs
+      const inPlan = i * PLAN_FIELDS
+      let isStable =
+        bytesRead === after.size && bytesRead === length && after.mtimeMs === plan[inPlan + PLAN.mtimeMs] && after.ctimeMs === plan[inPlan + PLAN.ctimeMs]
       if (!isStable) {
         // It changed since it was found: perhaps before it was read.
         const before = after
-        bytesRead = readFully(fd, into, 0)
+        bytesRead = reader.read(fd, slabOffset, length)
         after = statFd(fd)
         isStable = sameVersion(before, after) && bytesRead === after.size
       }
@@ -70,31 +58,28 @@ export function load({ slab, average, chunkIdKey, paths, pathEnds, plan, scan }:
       }
       return bytesRead
     } finally {
-      fs.closeSync(fd)
+      reader.close(fd)
     }
   }
 
-  for (let i = 0, pathStart = 0; i < count; pathStart = pathEnds[i++]!) {
+  /** Of one segment; it is its own function so that V8 compiles it once, not each loop that it finds running. */
+  function loadOne(i: number, pathStart: number): void {
     const at = i * PLAN_FIELDS
     const slabOffset = plan[at + PLAN.slabOffset]!
     const length = plan[at + PLAN.length]!
-    const fd = plan[at + PLAN.fd]!
-    const warmup = plan[at + PLAN.warmup]!
-    const fileOffset = plan[at + PLAN.fileOffset]!
-    const into = bytes.subarray(slabOffset - warmup, slabOffset + length)
     const isFile = pathEnds[i]! > pathStart
     let bytesRead = length
     enter(STAGE.read)
     try {
-      if (isFile) bytesRead = readWhole(i, allPaths.subarray(pathStart, pathEnds[i]), into, plan[at + PLAN.mtimeMs]!, plan[at + PLAN.ctimeMs]!)
-      else if (fd >= 0) bytesRead = Math.max(0, readFully(fd, into, fileOffset - warmup) - warmup)
+      if (isFile) bytesRead = readWhole(i, pathStart, slabOffset, length)
+      else bytesRead = readPiece(at)
       fields[i * LOADED_FIELDS + LOADED.bytesRead] = bytesRead
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
       failures.push({ index: i, code: code ?? 'EIO', message })
       files.skip()
       scanner.skip()
-      continue
+      return
     }
     if (!scan) {
       files.skip()
@@ -104,9 +89,28 @@ export function load({ slab, average, chunkIdKey, paths, pathEnds, plan, scan }:
       scanner.skip()
     } else {
       files.skip()
-      const atEnd = plan[at + PLAN.final] === 1 || bytesRead < length
-      scanner.scan(into.subarray(0, warmup + bytesRead), warmup, fileOffset, atEnd)
+      scanPiece(at, bytesRead)
     }
   }
+
+  /** Of an open file, or of what lies in the slab already; @returns bytes read */
+  function readPiece(at: number): number {
+    const [slabOffset, length, fd, warmup] = pieceAt(at)
+    if (fd < 0) return length
+    const into = bytes.subarray(slabOffset - warmup, slabOffset + length)
+    return Math.max(0, readFully(fd, into, plan[at + PLAN.fileOffset]! - warmup) - warmup)
+  }
+
+  function scanPiece(at: number, bytesRead: number): void {
+    const [slabOffset, length, , warmup] = pieceAt(at)
+    const isAtEnd = plan[at + PLAN.final] === 1 || bytesRead < length
+    scanner.scan(bytes.subarray(slabOffset - warmup, slabOffset + bytesRead), warmup, plan[at + PLAN.fileOffset]!, isAtEnd)
+  }
+
+  function pieceAt(at: number): [slabOffset: number, length: number, fd: number, warmup: number] {
+    return [plan[at + PLAN.slabOffset]!, plan[at + PLAN.length]!, plan[at + PLAN.fd]!, plan[at + PLAN.warmup]!]
+  }
+
+  for (let i = 0, pathStart = 0; i < count; pathStart = pathEnds[i++]!) loadOne(i, pathStart)
   return { fields, inodes, failures, xattrs, files: files.take(), ...scanner.take() }
 }

@@ -3,7 +3,7 @@
  * the first word of each block of records, and a filter.
  */
 import fs from 'node:fs'
-import { readFully } from './load-task.ts'
+import { readFully } from './os/file-reader.ts'
 import { ChunkFilter, FULL_FILTER_BITS, LEAST_FILTER_BITS } from './chunk-filter.ts'
 import { ID_WORDS, RECORD_WORDS } from './chunk-index.ts'
 import { openUnnamed } from './os/unnamed-file.ts'

@@ -7,7 +7,7 @@ import os from 'node:os'
 import type { Readable } from 'node:stream'
 import { WarpError } from '../base/errors.ts'
 import { ByteStream } from './byte-stream.ts'
-import { readFully } from './load-task.ts'
+import { readFully } from './os/file-reader.ts'
 import { openUnnamed } from './os/unnamed-file.ts'
 import { outputError } from './sink.ts'
 

@@ -79,7 +79,7 @@ export class CpuEngine implements Engine {
       const segment = segments[first + i]!
       if (segment.path !== null) {
         paths.push(segment.path)
-        pathsLength += segment.path.length
+        pathsLength += segment.path.length + 1
       }
       pathEnds[i] = pathsLength
       const total = segment.length + segment.lookahead
@@ -94,7 +94,9 @@ export class CpuEngine implements Engine {
       plan[at + PLAN.ctimeMs] = segment.ctimeMs
     }
     const { average, chunkIdKey } = this.#options
-    return { slab, average, chunkIdKey, paths: new Uint8Array(Buffer.from(paths.join(''), 'latin1')), pathEnds, plan, scan }
+    const joined = new Uint8Array(pathsLength)
+    Buffer.from(joined.buffer).write(paths.join('\0'), 'latin1')
+    return { slab, average, chunkIdKey, paths: joined, pathEnds, plan, scan }
   }
 }
 

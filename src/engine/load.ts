@@ -13,7 +13,7 @@ export interface LoadRequest {
   average: number
   /** Key of the chunk ids; null: not keyed. */
   chunkIdKey: Uint8Array | null
-  /** Paths of all segments, one after the other; none for a segment that has a descriptor. */
+  /** Paths of all segments, one after the other, each with a NUL after it; none for a segment that has a descriptor. */
   paths: Uint8Array
   pathEnds: Uint32Array
   /** PLAN_FIELDS numbers for each segment. */

@@ -5,6 +5,7 @@ import { setTimeout } from 'node:timers/promises'
 import { Readable } from 'node:stream'
 import t from 'tap'
 import type { Test } from 'tap'
+import { FileReader } from '../../src/archive/os/file-reader.ts'
 import { identityFromSeed } from '../../src/codec/identity.ts'
 import { create, extract, open, verify } from '../../src/index.ts'
 import type { CreateOptions, Keys } from '../../src/index.ts'
@@ -23,17 +24,26 @@ const archiveOf: typeof archiveAt = async (directory, output, options) => {
 /** Paths in `directory` that are opened while `run` runs, on this thread. */
 async function opened(directory: string, run: () => Promise<unknown>): Promise<string[]> {
   const { openSync } = fs
+  const { open } = FileReader.prototype
   const paths = new Set<string>()
-  fs.openSync = (file, ...rest) => {
+  const note = (file: string) => {
     // Paths are relative to the directory that `archiveOf` is in.
-    const name = path.relative(directory, path.resolve(file.toString()))
+    const name = path.relative(directory, path.resolve(file))
     if (name !== '' && !name.startsWith('..') && !path.isAbsolute(name)) paths.add(name)
+  }
+  fs.openSync = (file, ...rest) => {
+    note(file.toString())
     return openSync(file, ...rest)
+  }
+  FileReader.prototype.open = function (start, end) {
+    note(this.paths.toString('utf8', start, end - 1))
+    return open.call(this, start, end)
   }
   try {
     await run()
   } finally {
     fs.openSync = openSync
+    FileReader.prototype.open = open
   }
   return [...paths].sort()
 }

@@ -3,7 +3,8 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { execFileSync } from 'node:child_process'
-import { load, readFully } from '../../src/archive/load-task.ts'
+import { load } from '../../src/archive/load-task.ts'
+import { FileReader, readFully } from '../../src/archive/os/file-reader.ts'
 import { LOADED, LOADED_FIELDS, PLAN, PLAN_FIELDS, type LoadReply } from '../../src/engine/load.ts'
 import { makeDirectory, noise } from './support/trees.ts'
 
@@ -19,7 +20,7 @@ function loadWhole(file: string, length: number, found: { mtimeMs: number; ctime
   plan[PLAN.final] = 1
   plan[PLAN.mtimeMs] = found.mtimeMs
   plan[PLAN.ctimeMs] = found.ctimeMs
-  const paths = Buffer.from(file)
+  const paths = Buffer.from(file + '\0')
   const reply = load({ slab, average: 65_536, chunkIdKey: null, paths, pathEnds: Uint32Array.of(paths.length), plan, scan: true })
   return { reply, bytes: Buffer.from(slab, 100, length) }
 }
@@ -61,6 +62,7 @@ t.test('a file that changed before it was read is read as it is now', async t =>
   t.ok(new Uint8Array(slab, 115).every(byte => byte === 0xee))
 })
 
+const { read } = FileReader.prototype
 for (const [how, change] of [
   ['written to', (file: string) => fs.writeFileSync(file, 'CHANGED')],
   ['appended to', (file: string) => fs.appendFileSync(file, '!')],
@@ -71,23 +73,19 @@ for (const [how, change] of [
     const file = path.join(makeDirectory(t), 'f')
     fs.writeFileSync(file, 'content')
     const stats = fs.statSync(file)
-    const { readSync } = fs
-    t.teardown(() => {
-      fs.readSync = readSync
-    })
     let reads = 0
-    fs.readSync = ((...args: Parameters<typeof readSync>) => {
-      const count = readSync(...args)
+    t.intercept(FileReader.prototype, 'read', { value(this: FileReader, ...args: Parameters<FileReader['read']>) {
+      const count = read.apply(this, args)
       // Times have the granularity of the kernel's clock.
       const soon = performance.now() + 15
       while (performance.now() < soon);
       if (++reads < 20) change(file)
       return count
-    }) as typeof readSync
+    } })
     const { reply } = loadWhole(file, 7, stats)
-    fs.readSync = readSync
     t.equal(field(reply, 'unstable'), 1)
     t.ok(field(reply, 'bytesRead') <= 7)
+    t.ok(reads > 1)
   })
 }
 

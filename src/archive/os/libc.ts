@@ -25,8 +25,14 @@ export interface Libc {
   listXattrs(target: Target, into: Uint8Array): number
   getXattr(target: Target, name: Uint8Array, into: Uint8Array): number
   setXattr(target: Target, name: Uint8Array, value: Uint8Array): number
-  /** Writes what statx(2) says, a symlink not followed, to `into`: u8[256], struct statx of linux/stat.h. */
-  statx(target: Target, into: Uint8Array): number
+  /** Writes what statx(2) says, a symlink not followed, to `address`: u8[256], struct statx of linux/stat.h. */
+  statx(target: Target, address: number): number
+  /** Where `bytes` lies, for the calls that take an address; whoever passes it on keeps `bytes` alive. */
+  addressOf(bytes: Uint8Array): number
+  /** @param address of a path that ends with a NUL */
+  open(address: number, flags: number): number
+  pread(fd: number, address: number, length: number, offset: number): number
+  close(fd: number): number
   /** Renames; `-EEXIST` if `to` exists, `-EINVAL` if the file system cannot do that. */
   renameNoReplace(from: Uint8Array, to: Uint8Array): number
   /** Takes the file for this process alone, until it is closed or the process ends; `-EWOULDBLOCK` if another has it. */
@@ -50,6 +56,8 @@ const STATX_BASIC_STATS = 0x7ff
 const UTIME_OMIT = 1_073_741_822n
 const RENAME_NOREPLACE = 1
 const LOCK_EX_NB = 2 | 4
+// asm-generic/fcntl.h
+const O_CLOEXEC = 0o2000000
 const SYNC_FILE_RANGE_WRITE = 2
 
 // `off_t`, `time_t` and `long` are 64 bits wide there, as the declarations below assume.
@@ -106,7 +114,11 @@ function bind(koffi: Koffi): Libc {
   const lset = declare(
     'int lsetxattr(const void *path, const void *name, const void *value, uint64_t size, int flags)',
   )
-  const statx = declare('int statx(int dirfd, const void *path, int flags, uint32_t mask, void *into)')
+  // What is called for every file takes addresses: koffi spends as long on two buffers as on the rest of a call.
+  const statx = declare('int statx(int dirfd, uint64_t path, int flags, uint32_t mask, uint64_t into)')
+  const open = declare('int open(uint64_t path, int flags)')
+  const pread = declare('int64_t pread(int fd, uint64_t into, uint64_t length, int64_t offset)')
+  const close = declare('int close(int fd)')
   const renameat2 = declare(
     'int renameat2(int olddir, const void *oldpath, int newdir, const void *newpath, uint32_t flags)',
   )
@@ -122,6 +134,9 @@ function bind(koffi: Koffi): Libc {
   }
 
   const times = BigInt64Array.of(0n, UTIME_OMIT, 0n, 0n)
+  const addressOf = (bytes: Uint8Array) => Number(koffi.address(bytes))
+  const scratchAddress = addressOf(scratch)
+  const noPathAddress = addressOf(NO_PATH)
 
   return {
     setTimes(target, seconds, nanoseconds) {
@@ -146,9 +161,15 @@ function bind(koffi: Koffi): Libc {
       return lset(terminated(target.path), terminated(name), value, value.length, 0)
     },
     statx(target, into) {
-      if ('fd' in target) return statx(target.fd, NO_PATH, AT_EMPTY_PATH, STATX_BASIC_STATS, into)
-      return statx(AT_FDCWD, passing(target.path), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, into)
+      if ('fd' in target) return statx(target.fd, noPathAddress, AT_EMPTY_PATH, STATX_BASIC_STATS, into)
+      if (target.path.length >= scratch.length) return -ERRNO.ENAMETOOLONG
+      terminated(target.path, scratch)
+      return statx(AT_FDCWD, scratchAddress, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, into)
     },
+    addressOf,
+    open: (address, flags) => open(address, flags | O_CLOEXEC),
+    pread,
+    close,
     renameNoReplace(from, to) {
       return renameat2(AT_FDCWD, terminated(from), AT_FDCWD, terminated(to), RENAME_NOREPLACE)
     },
@@ -180,6 +201,7 @@ function terminated(bytes: Uint8Array, result = new Uint8Array(bytes.length + 1)
   return result
 }
 
+// PATH_MAX of linux/limits.h.
 const scratch = Buffer.allocUnsafeSlow(4 * KIB)
 
 /** The same, for calls that are made for every file: valid until the next one. */

@@ -92,11 +92,15 @@ const answer = Buffer.alloc(256)
 const words = new Uint32Array(answer.buffer, answer.byteOffset, 64)
 const inode = new BigUint64Array(answer.buffer, answer.byteOffset + 32, 1)
 const IS_LITTLE_ENDIAN = endianness() === 'LE'
+let answerAddress = 0
 
 /** Without the dozens of objects that Node makes of an answer. @returns null if Node must be asked instead, or for the error */
 function statx(target: Target): FileStat | null {
+  const system = libc()
   // Halves of fields lie the other way round elsewhere.
-  if (!IS_LITTLE_ENDIAN || (libc()?.statx(target, answer) ?? -1) !== 0) return null
+  if (system === null || !IS_LITTLE_ENDIAN) return null
+  answerAddress ||= system.addressOf(answer)
+  if (system.statx(target, answerAddress) !== 0) return null
   // struct statx of linux/stat.h, in words of 4 bytes: 2 bytes of mode at 7, size at 10, ctime at 24, mtime at 28.
   const bits = words[7]! & 0xffff
   const type = TYPES.get(bits & constants.S_IFMT)

@@ -5,7 +5,7 @@
 import fs from 'node:fs'
 import { promisify } from 'node:util'
 import { ARCHIVE_ID_BYTES, CHECKSUM_BYTES, KEY_BYTES } from '../../base/limits.ts'
-import { readFully } from '../../archive/load-task.ts'
+import { readFully } from '../../archive/os/file-reader.ts'
 import { hash } from '../../codec/blake3.ts'
 import { ByteReader, ByteWriter, equalBytes } from '../../format/cursor.ts'
 import type { CheckedSoFar } from './archive-check.ts'

@@ -5,7 +5,7 @@
 import fs from 'node:fs'
 import { WarpError } from '../../base/errors.ts'
 import type { FramePlace } from '../../archive/frame-reader.ts'
-import { readFully } from '../../archive/load-task.ts'
+import { readFully } from '../../archive/os/file-reader.ts'
 import type { RestoreFrames } from '../../archive/restorer.ts'
 import type { Sealing } from '../../engine/block.ts'
 import type { Message } from '../channel/channel.ts'
