@@ -155,7 +155,7 @@ export async function writeArchive(job: WriteJob): Promise<Omit<CreateResult, 'p
     throw error
   }
   const slabBytes = slabBytesFor(average)
-  const memory = planMemory(options.memory, slabBytes, pool.size)
+  const memory = planMemory(options.memory, slabBytes, pool.size, compress === 'lz4')
   const engineOptions = { average, chunkIdKey: archive.chunkIdKey, sealing: archive.sealing, compression: compress, level: levelOf(job) }
   const cpu = new CpuEngine(pool, slabBytes, memory.slabs, engineOptions)
   let chosen: ChosenEngine

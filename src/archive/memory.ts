@@ -24,9 +24,13 @@ export interface MemoryPlan {
   indexBytes: number
 }
 
-export function planMemory(memory = DEFAULT_MEMORY_BYTES, slabBytes: number, threads: number): MemoryPlan {
+/**
+ * @param hasLz4 whether LZ4 compresses: its package makes a buffer for each 64 KiB, some 100 MB of which lie about until
+ *   they are collected
+ */
+export function planMemory(memory = DEFAULT_MEMORY_BYTES, slabBytes: number, threads: number, hasLz4 = false): MemoryPlan {
   const left = Math.max(0, memory - PROCESS_BYTES - threads * THREAD_BYTES)
   const indexBytes = Math.max(left / 4, LEAST_INDEX_BYTES)
-  const slabs = Math.max(1, Math.floor((left - indexBytes) / (2 * slabBytes)))
-  return { slabs: Math.min(slabs, threads + 1), indexBytes }
+  const slabs = Math.min(Math.floor((left - indexBytes) / (2 * slabBytes)), threads + 1)
+  return { slabs: Math.max(1, hasLz4 ? slabs - 1 : slabs), indexBytes }
 }

@@ -18,6 +18,8 @@ t.test('the budget bounds what is in flight', async t => {
   const large = planMemory(1024 * MIB, SLAB, 2)
   t.ok(large.slabs > small.slabs && large.indexBytes > small.indexBytes)
   t.same(planMemory(undefined, SLAB, 2), planMemory(512 * MIB, SLAB, 2))
+  t.ok(planMemory(undefined, SLAB, 2, true).slabs < planMemory(undefined, SLAB, 2).slabs, 'LZ4 needs memory of its own')
+  t.equal(planMemory(128 * MIB, SLAB, 2, true).slabs, 1)
 })
 
 t.test('threads within a budget', async t => {
