@@ -292,7 +292,7 @@ t.test('damaged frames cost the files in them, and no others', async t => {
 t.test('deep trees, and thousands of directories', async t => {
   const archive = path.join(makeDirectory(t), 'x.warp')
   const deep = Array.from({ length: 1000 }, (_, i) => 'd/'.repeat(i) + 'd') // paths up to 2 KB: the limit is 4
-  const wide = Array.from({ length: 2000 }, (_, i) => `w${String(i).padStart(4, '0')}`)
+  const wide = Array.from({ length: 800 }, (_, i) => `w${String(i).padStart(4, '0')}`)
   await archiveEntries([
     ...deep.map(name => directory(name)), file(`${deep.at(-1)}/file`, Buffer.from('deep')),
     ...wide.flatMap(name => [directory(name, { ...metadata, mode: 0o750 }), file(`${name}/file`, Buffer.from(name))]),
@@ -301,7 +301,7 @@ t.test('deep trees, and thousands of directories', async t => {
   const before = openDescriptors()
   const { result, problems } = await extracted(archive, target)
   t.same(problems, [])
-  t.equal(result.entries, 1001 + 4000)
+  t.equal(result.entries, 1001 + 1600)
   t.equal(read(target, deep.at(-1)!, 'file'), 'deep')
   t.ok(wide.every(name => read(target, name, 'file') === name && (fs.statSync(path.join(target, name)).mode & 0o777) === 0o750))
   t.equal(fs.statSync(path.join(target, deep[700]), { bigint: true }).mtimeNs, NO_LIBC ? 1_700_000_000_123_456_000n : 1_700_000_000_123_456_789n)
@@ -322,7 +322,7 @@ t.test('many links are made without holding them all', async t => {
 t.test('links of what was not selected, in very many directories', async t => {
   const archive = path.join(makeDirectory(t), 'x.warp')
   // More than are held open.
-  const count = 1500
+  const count = 800
   const name = (i: number) => String(i).padStart(4, '0')
   const numbers = [...Array(count).keys()]
   await archiveEntries([
@@ -341,7 +341,7 @@ t.test('links of what was not selected, in very many directories', async t => {
     const { problems } = await extracted(archive, target, { paths: selected ? [selected] : [], onProgress })
     t.same(problems, [])
     t.ok(most > 0 && most < 700, `${most} open`)
-    for (const i of [0, 700, count - 1]) t.equal(read(target, 'b', name(i), 'f'), name(i))
+    for (const i of [0, count >> 1, count - 1]) t.equal(read(target, 'b', name(i), 'f'), name(i))
     t.equal(fs.readdirSync(path.join(target, 'b')).length, count)
   }
 })

@@ -16,9 +16,8 @@ const NOT_BUILT = !fs.existsSync(path.join(import.meta.dirname, '../../dist/inde
 const ROUNDS = process.env.WARP_LONG === '1' ? 40 : 2
 
 function built(script: string, args: string[], before: string[] = []): unknown {
-  const env = { ...process.env, NODE_OPTIONS: '', NODE_V8_COVERAGE: undefined }
   const [command, ...rest] = [...before, process.execPath, path.join(FIXTURES, script), ...args]
-  const { stdout, stderr, signal } = spawnSync(command, rest, { env, encoding: 'utf8', timeout: 600_000 })
+  const { stdout, stderr, signal } = spawnSync(command, rest, { encoding: 'utf8', timeout: 600_000 })
   if (stderr !== '' || stdout === '') throw new Error(`${signal ?? ''} ${stderr}`)
   return JSON.parse(stdout)
 }
@@ -160,9 +159,8 @@ t.test('a reader that goes away', { skip: NOT_BUILT }, async t => {
   const directory = plant(makeDirectory(t), { a: noise(1, 3 * MIB) })
   const script = path.join(FIXTURES, 'run-verb.mjs')
   const args = JSON.stringify([{ inputs: [{ path: path.join(directory, 'a') }], output: { fd: 3 } }])
-  const env = { ...process.env, NODE_OPTIONS: '', NODE_V8_COVERAGE: undefined }
   const line = `{ '${process.execPath}' '${script}' create '${args}' 3>&1 1>&4 | head -c 10 > /dev/null; } 4>&1`
-  const { stdout } = spawnSync('bash', ['-c', line], { env, encoding: 'utf8' })
+  const { stdout } = spawnSync('bash', ['-c', line], { encoding: 'utf8' })
   t.match(JSON.parse(stdout), { code: 'ERR_WARP_PIPE_CLOSED', exitCode: 4 })
 })
 

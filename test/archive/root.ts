@@ -15,8 +15,7 @@ const SCRIPT = path.join(import.meta.dirname, 'fixtures/create-roots.mjs')
 const NOT_BUILT = !fs.existsSync(path.join(import.meta.dirname, '../../dist/index.js')) && 'dist is not built'
 
 function rootsBuilt(output: string, cwd: string, jobs: object[]): string[] {
-  const env = { ...process.env, NODE_OPTIONS: '', NODE_V8_COVERAGE: undefined }
-  const { stdout, stderr } = spawnSync(process.execPath, [SCRIPT, output, JSON.stringify(jobs)], { cwd, env, encoding: 'utf8' })
+  const { stdout, stderr } = spawnSync(process.execPath, [SCRIPT, output, JSON.stringify(jobs)], { cwd, encoding: 'utf8' })
   if (stderr !== '') throw new Error(stderr)
   return stdout.trim().split('\n')
 }

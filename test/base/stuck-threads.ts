@@ -16,7 +16,7 @@ t.test('the process ends while a thread is in native code', { skip: loadKoffi() 
   const script = `import { Worker } from 'node:worker_threads'
     import { exitAtOnce } from '${module}'
     new Worker(${JSON.stringify(thread)}, { eval: true, execArgv: [] }).on('message', () => setTimeout(() => exitAtOnce(7), 500))`
-  const { status } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { env: { ...process.env, NODE_OPTIONS: '', NODE_V8_COVERAGE: undefined } })
+  const { status } = spawnSync(process.execPath, ['--input-type=module', '-e', script])
   t.equal(status, 7)
   t.notOk(fs.existsSync(mark), 'the thread was not waited for')
 })

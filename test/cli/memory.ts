@@ -17,7 +17,7 @@ const BUDGET_BYTES = 512 * MIB * 1.25
 function peakOf(args: string[], stdin?: string): Promise<{ status: number | null; peak: number }> {
   return new Promise((resolve, reject) => {
     const input = stdin === undefined ? 'ignore' : fs.openSync(stdin, 'r')
-    const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: [input, 'ignore', 'inherit'], env: { ...process.env, NODE_OPTIONS: '', NODE_V8_COVERAGE: undefined } })
+    const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: [input, 'ignore', 'inherit'] })
     let peak = 0
     const watch = setInterval(() => {
       try {

@@ -22,8 +22,7 @@ interface Report {
 /** Runs the program of bench/SCALE.md, which checks what it reads, in a process of its own. */
 function run(directory: string, ...args: string[]): Promise<Report> {
   return new Promise((resolve, reject) => {
-    const env = { ...process.env, NODE_OPTIONS: '', NODE_V8_COVERAGE: undefined }
-    const child = spawn(process.execPath, [SCRIPT, ...args, '--dir', directory], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [SCRIPT, ...args, '--dir', directory], { stdio: ['ignore', 'pipe', 'inherit'] })
     let out = ''
     child.stdout.on('data', (piece: Buffer) => (out += piece.toString()))
     child.on('error', reject)

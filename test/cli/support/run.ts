@@ -33,9 +33,9 @@ const covered = new Set<string>()
 
 /** Coverage counts the first run of a command in each test file: to count every one of hundreds takes half a second each. */
 function environment(what: string, env: Options['env']): NodeJS.ProcessEnv {
-  const uncovered = covered.has(what) ? { NODE_OPTIONS: undefined, NODE_V8_COVERAGE: undefined } : {}
+  const coverage = covered.has(what) ? undefined : '1'
   covered.add(what)
-  return { ...process.env, WARP_PASSPHRASE: undefined, COLUMNS: undefined, ...uncovered, ...env }
+  return { ...process.env, WARP_PASSPHRASE: undefined, COLUMNS: undefined, WARP_TEST_COVERAGE: coverage, ...env }
 }
 
 /** `warp` with `args`. It has no terminal, not even the one that the tests run on. */

@@ -72,7 +72,7 @@ for (const [what, change] of Object.entries(CHANGES).filter(([name]) => IS_LONG 
 /** Changes `file` all the time, from before this resolves until it is called again. */
 function disturb(t: Test, file: string, script: string): () => Promise<void> {
   const child = spawn(process.execPath, ['-e', `const fs = require('fs'); const file = process.argv[1]; setInterval(() => { ${script} }, 1)`, file], {
-    stdio: 'inherit', env: { ...process.env, NODE_OPTIONS: '', NODE_V8_COVERAGE: undefined },
+    stdio: 'inherit',
   })
   const ended = new Promise<void>((resolve) => child.on('close', () => resolve()))
   const stop = async (): Promise<void> => {

@@ -18,7 +18,7 @@ export class Place {
       return this.at(name)
     }
     // Without the tests' loader: it costs each of many processes time and memory.
-    this.env = { TMPDIR: beneath('temporary'), XDG_STATE_HOME: beneath('state'), XDG_CONFIG_HOME: beneath('config'), WARP_TICKET: undefined, NODE_OPTIONS: '', NODE_V8_COVERAGE: undefined }
+    this.env = { TMPDIR: beneath('temporary'), XDG_STATE_HOME: beneath('state'), XDG_CONFIG_HOME: beneath('config'), WARP_TICKET: undefined }
   }
 
   at(name: string): string {
