@@ -5,7 +5,7 @@
 import type { Hint } from '../format/entry.ts'
 import { comparePaths } from '../format/path.ts'
 import { EntryAssembler, type Assembled } from './assemble.ts'
-import type { KeptFile, OldChunks, SourceEntry } from './batches.ts'
+import type { KeptFile, OldChunks, SourceEntry } from './batch.ts'
 import { toBytes } from './inputs.ts'
 import type { Archive } from './open.ts'
 import { metadataOf } from './records.ts'

@@ -5,7 +5,7 @@
 import { BATCH_BYTES, MAX_FRAMES_BETWEEN_PAGES_BYTES, PAGE_CLOSE_LOGICAL_BYTES, maxChunkBytes } from '../base/limits.ts'
 import type { BaseFrame, BaseFrames } from './base-frames.ts'
 import type { Section } from './base-merge.ts'
-import type { KeptFile, SourceEntry } from './batches.ts'
+import type { KeptFile, SourceEntry } from './batch.ts'
 
 /** Share of a frame's bytes that must be needed: what is copied without being needed stays in the archive. */
 const LEAST_SHARE = 3 / 4

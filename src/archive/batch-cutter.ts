@@ -3,7 +3,7 @@ import { ID_BYTES } from '../base/limits.ts'
 import { Cutter, lookaheadBytes } from '../codec/chunker.ts'
 import type { LoadedSegment, Resident, Segment } from '../engine/engine.ts'
 import type { LoadReply } from '../engine/load.ts'
-import type { Batch, Item } from './batches.ts'
+import type { Batch, Item } from './batch.ts'
 import type { LargeFile, StreamFile } from './open-file.ts'
 
 /** A file that is cut in segments. */

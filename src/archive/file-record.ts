@@ -2,7 +2,7 @@
 import type { Resident } from '../engine/engine.ts'
 import { LOADED, LOADED_FIELDS } from '../engine/load.ts'
 import type { Hint, Metadata } from '../format/entry.ts'
-import type { Item } from './batches.ts'
+import type { Item } from './batch.ts'
 import { LargeFile } from './open-file.ts'
 import { hintOf, metadataOf, NO_HINT } from './records.ts'
 

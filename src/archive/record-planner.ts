@@ -2,7 +2,7 @@
 import { ID_BYTES } from '../base/limits.ts'
 import type { Resident } from '../engine/engine.ts'
 import type { BatchCutter, CutBatch } from './batch-cutter.ts'
-import type { Batch, Item } from './batches.ts'
+import type { Batch, Item } from './batch.ts'
 import { fileRecordOf } from './file-record.ts'
 import { InodeIndex } from './inode-index.ts'
 import type { RecordSink } from './page-stream.ts'

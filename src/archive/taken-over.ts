@@ -8,7 +8,7 @@ import type { Sealing } from '../engine/block.ts'
 import type { Pool } from '../engine/pool.ts'
 import type { BaseFrame, BaseFrames } from './base-frames.ts'
 import type { CopyRequest, UnpackRequest } from './base-tasks.ts'
-import type { Batch, Kept, OldChunks, Unpack } from './batches.ts'
+import type { Batch, Kept, OldChunks, Unpack } from './batch.ts'
 import { ChunkIndex } from './chunk-index.ts'
 import { packIds } from './frame-jobs.ts'
 

@@ -6,7 +6,7 @@
 import { STAGE, enter } from '../base/stages.ts'
 import type { Engine, FramePlan, Resident } from '../engine/engine.ts'
 import type { ClosedPage } from '../format/page.ts'
-import type { Batch, Item, Kept } from './batches.ts'
+import type { Batch, Item, Kept } from './batch.ts'
 import { BatchCutter, type CutBatch } from './batch-cutter.ts'
 import { BlockWriter, type BlockWriterOptions } from './block-writer.ts'
 import { planFrames } from './frame-plan.ts'

@@ -20,7 +20,7 @@ import {
 
 /** Read at once from one file: several are under way, so that more than one thread of libuv copies. */
 const READ_BYTES = 4 * MIB
-/** Files of a batch: as many as it may have items (src/archive/batches.ts). */
+/** Files of a batch: as many as it may have items (src/archive/batcher.ts). */
 const MAX_REGIONS = 8_192
 
 export class GpuSession {

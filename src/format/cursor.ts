@@ -62,7 +62,11 @@ export class ByteReader {
   /** A u64 field of any value: inode and device numbers. */
   rawU64(): bigint {
     const at = this.#advance(8)
-    return BigInt(this.#word(at)) | (BigInt(this.#word(at + 4)) << 32n)
+    // Through memory, since every operation on a bigint makes another one.
+    const low = isLittleEndian ? 0 : 1
+    halves[low] = this.#word(at)
+    halves[1 - low] = this.#word(at + 4)
+    return wide[0]!
   }
 
   /** §3.1: unsigned LEB128, at most 8 bytes, shortest, at most 2⁵³−1. */
@@ -196,7 +200,6 @@ export class ByteWriter {
   rawU64(value: bigint): this {
     if (value < 0n || value >= 1n << 64n) throw new RangeError(`${value} is not a u64`)
     const at = this.#grow(8)
-    // Through memory, since every operation on a bigint makes another one.
     wide[0] = value
     const low = isLittleEndian ? 0 : 1
     this.#word(at, halves[low])

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { Readable } from 'node:stream'
 import { extract } from '../../src/index.ts'
 import type { ExtractOptions, Problem, Source } from '../../src/index.ts'
-import type { SourceEntry } from '../../src/archive/batches.ts'
+import type { SourceEntry } from '../../src/archive/batch.ts'
 import { archiveEntries, archiveOf, blocksOf, bulky, CHEAP, damage, directory, file, hex, metadata, streamOf } from './support/archives.ts'
 import { IS_ROOT, KIB, lines, lookAtAll, makeDirectory, MIB, namesIn, NO_LIBC, noise, NOT_ROOT, openDescriptors, plant, repeated } from './support/trees.ts'
 

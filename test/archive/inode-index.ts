@@ -1,7 +1,7 @@
 import t from 'tap'
 import { InodeIndex } from '../../src/archive/inode-index.ts'
 import { collect } from './support/archives.ts'
-import { Batcher } from '../../src/archive/batches.ts'
+import { Batcher } from '../../src/archive/batcher.ts'
 import type { Found } from '../../src/archive/walk.ts'
 import { makeDirectory } from './support/trees.ts'
 

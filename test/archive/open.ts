@@ -5,7 +5,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { list, open } from '../../src/index.ts'
 import type { Archive, Entry } from '../../src/index.ts'
-import type { SourceEntry } from '../../src/archive/batches.ts'
+import type { SourceEntry } from '../../src/archive/batch.ts'
 import { archiveEntries, archiveOf, blocksOf, bulky, CHEAP, collect, damage, directory, file, streamOf, text } from './support/archives.ts'
 import { KIB, makeDirectory, MIB, noise, openDescriptors, plant, repeated } from './support/trees.ts'
 

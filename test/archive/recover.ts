@@ -5,7 +5,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { open, recover, verify } from '../../src/index.ts'
 import type { RecoverOptions, RecoverResult } from '../../src/index.ts'
-import type { SourceEntry } from '../../src/archive/batches.ts'
+import type { SourceEntry } from '../../src/archive/batch.ts'
 import { archiveEntries, blocksOf, bulky, CHEAP, collect, damage, directory, entriesOf, file, hex, metadata, text } from './support/archives.ts'
 import { lines, makeDirectory, MIB, noise, openDescriptors, repeated } from './support/trees.ts'
 

@@ -2,7 +2,7 @@ import t from 'tap'
 import fs from 'node:fs'
 import path from 'node:path'
 import { open, verify } from '../../src/index.ts'
-import type { SourceEntry } from '../../src/archive/batches.ts'
+import type { SourceEntry } from '../../src/archive/batch.ts'
 import { archiveEntries, archiveOf, blocksOf, bulky, damage, file, hex, streamOf } from './support/archives.ts'
 import { KIB, lines, makeDirectory, MIB, noise, openDescriptors, plant } from './support/trees.ts'
 

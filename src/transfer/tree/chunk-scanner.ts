@@ -1,6 +1,6 @@
 /** Cuts and hashes files that stand on this side, as a sender would: what they hold need not be sent. */
 import { ID_BYTES } from '../../base/limits.ts'
-import { Batcher, slabBytesFor } from '../../archive/batches.ts'
+import { Batcher, slabBytesFor } from '../../archive/batcher.ts'
 import { BatchCutter } from '../../archive/batch-cutter.ts'
 import type { Found } from '../../archive/walk.ts'
 import { CpuEngine } from '../../engine/cpu.ts'

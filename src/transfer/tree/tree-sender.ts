@@ -6,7 +6,7 @@
 import { WarpError } from '../../base/errors.ts'
 import { Failure } from '../../archive/failure.ts'
 import { Sequence } from '../../archive/sequence.ts'
-import type { SourceEntry } from '../../archive/batches.ts'
+import type { SourceEntry } from '../../archive/batch.ts'
 import type { Channel, Message } from '../channel/channel.ts'
 import {
   MAX_OPEN_LISTINGS, MESSAGE, broken, readDone, readHave, readReport, readWant, writeFinish, writeListing, writeSame, type Done, type Report, type WantedFrame,

@@ -5,7 +5,8 @@
  */
 import { MAX_FRAME_BYTES } from '../../base/limits.ts'
 import { pageDigest } from '../../codec/merkle.ts'
-import { Batcher, type Batch, type SourceEntry } from '../../archive/batches.ts'
+import type { Batch, SourceEntry } from '../../archive/batch.ts'
+import { Batcher } from '../../archive/batcher.ts'
 import { BatchCutter, type CutBatch } from '../../archive/batch-cutter.ts'
 import { PageStream, RootBuilder, type RecordSink } from '../../archive/page-stream.ts'
 import { RecordPlanner } from '../../archive/record-planner.ts'

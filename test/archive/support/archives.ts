@@ -5,7 +5,7 @@ import { BLOCK_HEADER_BYTES, HEADER_BYTES, MIB } from '../../../src/base/limits.
 import { hash } from '../../../src/codec/blake3.ts'
 import { readBlockHeader, type BlockHeader } from '../../../src/format/block.ts'
 import { readHeaderSize } from '../../../src/format/header.ts'
-import type { Provided, SourceEntry } from '../../../src/archive/batches.ts'
+import type { Provided, SourceEntry } from '../../../src/archive/batch.ts'
 import { writeArchive, type WriteJob } from '../../../src/archive/create.ts'
 import { openSink } from '../../../src/archive/sink.ts'
 import { tasks } from '../../../src/archive/worker.ts'

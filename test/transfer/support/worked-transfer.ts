@@ -1,7 +1,8 @@
 /** The small transfer that format-spec/warp-transfer.md shows byte by byte: nothing in it depends on this host or on time. */
 import { CpuEngine } from '../../../src/engine/cpu.ts'
 import { InlinePool } from '../../../src/engine/pool.ts'
-import { slabBytesFor, type SourceEntry } from '../../../src/archive/batches.ts'
+import type { SourceEntry } from '../../../src/archive/batch.ts'
+import { slabBytesFor } from '../../../src/archive/batcher.ts'
 import { planMemory } from '../../../src/archive/memory.ts'
 import { tasks } from '../../../src/archive/worker.ts'
 import type { Metadata } from '../../../src/format/entry.ts'
