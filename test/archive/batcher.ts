@@ -72,3 +72,12 @@ t.test('few of many sparse files are open at a time', { skip: NO_LIBC }, async t
   t.equal(items, files.length)
   t.equal(openDescriptors().length, before)
 })
+
+t.test('small files do not have threads wait for a whole batch at the start', async t => {
+  const file = path.join(makeDirectory(t), 'f')
+  fs.writeFileSync(file, '')
+  fs.truncateSync(file, MIB)
+  const batches: number[] = []
+  await batchesOf(Array<string>(130).fill(file), ({ segments }) => batches.push(segments.length))
+  t.same(batches, [8, 16, 32, 32, 32, 10])
+})

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { execFileSync } from 'node:child_process'
 import { load } from '../../src/archive/load-task.ts'
-import { FileReader, readFully } from '../../src/archive/os/file-reader.ts'
+import { FileReader } from '../../src/archive/os/file-reader.ts'
 import { LOADED, LOADED_FIELDS, PLAN, PLAN_FIELDS, type LoadReply } from '../../src/engine/load.ts'
 import { makeDirectory, noise } from './support/trees.ts'
 
@@ -101,17 +101,4 @@ t.test('what is no file any more', async t => {
     t.equal(field(reply, 'bytesRead'), 0)
     t.same([...reply.candidateEnds, ...reply.zeroRunEnds], [0, 0])
   }
-})
-
-t.test('reading at a place', async t => {
-  const file = path.join(makeDirectory(t), 'f')
-  fs.writeFileSync(file, '0123456789')
-  const fd = fs.openSync(file, 'r')
-  t.teardown(() => fs.closeSync(fd))
-  const into = Buffer.alloc(4)
-  t.equal(readFully(fd, into, 3), 4)
-  t.equal(into.toString(), '3456')
-  t.equal(readFully(fd, into, 8), 2)
-  t.equal(readFully(fd, into, 10), 0)
-  t.throws(() => readFully(999_999, into, 0), { code: 'EBADF' })
 })

@@ -20,7 +20,7 @@ if (threads.isMainThread) {
   const { Worker } = threads
   threads.Worker = class extends Worker {
     constructor(entry, options) {
-      const source = entry instanceof URL ? fileURLToPath(entry) : String(entry)
+      const source = entry instanceof URL ? (entry.protocol === 'file:' ? fileURLToPath(entry) : '') : String(entry)
       const built = path.join(ROOT, 'dist/bundle', path.basename(source, '.ts') + '.js')
       if (source.startsWith(SOURCES) && existsSync(built)) super(built, { ...options, execArgv: [] })
       else super(entry, options)
