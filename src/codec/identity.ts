@@ -16,7 +16,7 @@ export interface Identity {
   recipient: Uint8Array
   signerSeed: Uint8Array
   /** Ed25519 public key. */
-  signer: Uint8Array
+  readonly signer: Uint8Array
 }
 
 /** @param seed 32 bytes */
@@ -25,7 +25,14 @@ export function identityFromSeed(seed: Uint8Array): Identity {
   const x25519Secret = deriveKey('warp-identity 1 x25519', seed)
   const signerSeed = deriveKey('warp-identity 1 ed25519', seed)
   const recipient = x25519Public(x25519Secret)
-  return { seed, x25519Secret, recipient, signerSeed, signer: signerOf(signerSeed) }
+  let signer: Uint8Array | null = null
+  return {
+    seed, x25519Secret, recipient, signerSeed,
+    // It takes longer than all else that opening an archive does, and nobody asks for it there.
+    get signer() {
+      return (signer ??= signerOf(signerSeed))
+    },
+  }
 }
 
 /** @param seed 32 bytes */

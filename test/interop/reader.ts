@@ -189,6 +189,8 @@ t.test('reads a tree of two levels', {skip: process.env['WARP_LONG'] !== '1' && 
   t.equal(count, 128 * 8192 + 1)
 })
 
+const EVERY = process.env['WARP_LONG'] === '1' ? 1 : 3
+
 t.test('finds every flipped bit and every truncation', async t => {
   const entries = [{path: 'a', content: noise(50)}, {path: 'b', target: 'a'}]
   const keys = {identity: seed}
@@ -196,7 +198,7 @@ t.test('finds every flipped bit and every truncation', async t => {
     [{recipients: [recipientOf(seed)], signerSeed: seed}, /^(malformed|damaged|unsupported)$/]] as const) {
     const {bytes} = writeArchive(entries, {average, ...options})
     t.equal(failureOf(bytes, keys), 'none')
-    for (let at = 0; at < bytes.length; at++) {
+    for (let at = 0; at < bytes.length; at += EVERY) {
       const flipped = Buffer.from(bytes)
       flipped[at]! ^= 1 << at % 8
       const failure = failureOf(flipped, keys)

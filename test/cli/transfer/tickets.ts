@@ -125,7 +125,7 @@ t.test('the same command twice at once', async t => {
   const place = prepare(t)
   const receiver = receive(place)
   const ticket = await receiver.firstLine
-  const ends = await Promise.all([send(place, ticket, 'src', '--wait', '20s'), send(place, ticket, 'src', '--wait', '20s')])
+  const ends = await Promise.all([send(place, ticket, 'src', '--wait', '8s'), send(place, ticket, 'src', '--wait', '8s')])
   t.ok(ends.some(({ status }) => status === 0), ends.map(({ stderr }) => stderr).join('\n'))
   t.comment(ends.map(({ status, stderr }) => `${status}: ${stderr}`).join('\n'))
   const { status, stderr } = await receiver.ended
