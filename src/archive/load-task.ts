@@ -62,17 +62,16 @@ export function load({ slab, average, chunkIdKey, paths, pathEnds, plan, scan }:
     }
   }
 
-  /** Of one segment; it is its own function so that V8 compiles it once, not each loop that it finds running. */
+  /** Loads one segment: a function of its own, so that V8 compiles it once, not each loop that it finds running. */
   function loadOne(i: number, pathStart: number): void {
     const at = i * PLAN_FIELDS
     const slabOffset = plan[at + PLAN.slabOffset]!
     const length = plan[at + PLAN.length]!
     const isFile = pathEnds[i]! > pathStart
-    let bytesRead = length
+    let bytesRead: number
     enter(STAGE.read)
     try {
-      if (isFile) bytesRead = readWhole(i, pathStart, slabOffset, length)
-      else bytesRead = readPiece(at)
+      bytesRead = isFile ? readWhole(i, pathStart, slabOffset, length) : readPiece(at)
       fields[i * LOADED_FIELDS + LOADED.bytesRead] = bytesRead
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException

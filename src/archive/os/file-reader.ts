@@ -25,6 +25,8 @@ export class FileReader {
   readonly #libc: Libc | null
   readonly #pathsAddress: number
   readonly #intoAddress: number
+  /** The descriptor that Node opened: it closes what it opened itself in a thread when that ends, and must know that it is closed. */
+  #ofNode = -1
 
   /**
    * @param paths each ends with a NUL
@@ -40,14 +42,15 @@ export class FileReader {
 
   /**
    * @param start of the path in `paths`
-   * @param end of its NUL
-   * @returns a descriptor, to be closed with `close`
+   * @param end after its NUL
+   * @returns a descriptor, to be closed with `close` before the next is opened
    * @throws Node's system error
    */
   open(start: number, end: number): number {
     const fd = this.#libc?.open(this.#pathsAddress + start, OPEN_FLAGS) ?? -1
+    if (fd >= 0) return fd
     // Node's own call says what is wrong, or is luckier.
-    return fd >= 0 ? fd : fs.openSync(this.paths.subarray(start, end - 1), OPEN_FLAGS)
+    return (this.#ofNode = fs.openSync(this.paths.subarray(start, end - 1), OPEN_FLAGS))
   }
 
   /**
@@ -63,7 +66,10 @@ export class FileReader {
   }
 
   close(fd: number): void {
-    if (this.#libc) this.#libc.close(fd)
-    else fs.closeSync(fd)
+    if (fd !== this.#ofNode) this.#libc!.close(fd)
+    else {
+      this.#ofNode = -1
+      fs.closeSync(fd)
+    }
   }
 }

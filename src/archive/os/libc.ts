@@ -191,7 +191,8 @@ function bind(koffi: Koffi): Libc {
   }
 }
 
-const NO_PATH = new Uint8Array(1)
+// Memory of its own, which the garbage collector does not move.
+const NO_PATH = new Uint8Array(new ArrayBuffer(1))
 
 /** A C string of `bytes`. A NUL inside would name another object than the caller checked. */
 function terminated(bytes: Uint8Array, result = new Uint8Array(bytes.length + 1)): Uint8Array {
