@@ -1,6 +1,7 @@
 /** `warp receive`, `warp send` and others as processes on this host that run at the same time, and what they use. */
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { WARP } from './programs.mjs'
@@ -79,9 +80,13 @@ export async function firstLine({ child, done }, name, isMeant = () => true) {
   return line
 }
 
+/** What transfers of this run keep for the next: none goes on with one of another run. */
+const state = mkdtempSync(path.join(tmpdir(), 'warp-bench-state-'))
+process.on('exit', () => rmSync(state, { recursive: true, force: true }))
+
 /** @param {string[]} args @param {StartOptions} [options] @returns {Running} */
-export function startWarp(args, options) {
-  return start([process.execPath, WARP, ...args], options)
+export function startWarp(args, { env, ...options } = {}) {
+  return start([process.execPath, WARP, ...args], { ...options, env: { XDG_STATE_HOME: state, ...env } })
 }
 
 /**
