@@ -62,7 +62,7 @@ export function load({ slab, average, chunkIdKey, paths, pathEnds, plan, scan }:
     }
   }
 
-  /** Loads one segment: a function of its own, so that V8 compiles it once, not each loop that it finds running. */
+  /** Segment `i`; its path, if it has one, starts at `pathStart`. */
   function loadOne(i: number, pathStart: number): void {
     const at = i * PLAN_FIELDS
     const slabOffset = plan[at + PLAN.slabOffset]!

@@ -25,8 +25,8 @@ export interface MemoryPlan {
 }
 
 /**
- * @param hasLz4 whether LZ4 compresses: its package makes a buffer for each 64 KiB, some 100 MB of which lie about until
- *   they are collected
+ * @param hasLz4 whether LZ4 compresses: its package makes a buffer for each 64 KiB, and a job takes hundreds of MB more than
+ *   with zstd (npm run bench:compare)
  */
 export function planMemory(memory = DEFAULT_MEMORY_BYTES, slabBytes: number, threads: number, hasLz4 = false): MemoryPlan {
   const left = Math.max(0, memory - PROCESS_BYTES - threads * THREAD_BYTES)

@@ -9,7 +9,7 @@ import { FoundQueue } from './found-queue.ts'
 import { toBytes, type Root } from './inputs.ts'
 import type { Found, Walk } from './walk.ts'
 
-/** For what is remembered from the survey, some 400,000 objects; after those of a larger tree it is walked a second time. */
+/** For what is remembered from the survey, some 300,000 objects; after those of a larger tree it is walked a second time. */
 const REMEMBERED_BYTES = 40 * MIB
 
 /** Objects after which others get a turn. */

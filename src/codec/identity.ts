@@ -28,7 +28,7 @@ export function identityFromSeed(seed: Uint8Array): Identity {
   let signer: Uint8Array | null = null
   return {
     seed, x25519Secret, recipient, signerSeed,
-    // It takes longer than all else that opening an archive does, and nobody asks for it there.
+    // Made in JavaScript, which takes long, and nobody asks for it to open an archive.
     get signer() {
       return (signer ??= signerOf(signerSeed))
     },
